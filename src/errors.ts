@@ -1,0 +1,69 @@
+// The errors of the project. Each class says which exit code it stands for; messages name the thing, what was
+// found, what was expected and what to do. Errors that end a job carry what the reason text is made of.
+
+/** Exit codes of all subcommands; scripts depend on them. */
+export const exitCode = { done: 0, failed: 1, incomplete: 2, usage: 3 } as const;
+export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+
+export abstract class WorkerError extends Error {
+  abstract readonly exitCode: ExitCode;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** Wrong flags, configuration or set-up: the person at the terminal can mend it. */
+export class UsageError extends WorkerError {
+  readonly exitCode = exitCode.usage;
+}
+
+/** The slot's pool directory is locked by another worker. */
+export class SlotTakenError extends UsageError {
+  constructor(
+    readonly poolDirectory: string,
+    readonly holderPid: number | undefined,
+  ) {
+    const holder = holderPid === undefined ? "" : ` by process ${holderPid}`;
+    super(`Unable to lock pool directory: ${poolDirectory} already locked${holder}`);
+  }
+}
+
+/** First part of the reason of a job whose set-up failed; servers match it (protocol 8.3 no. 2). */
+export type SetupFailureCategory = "setup failure" | "asset failure" | "cache failure";
+
+/** The set-up of a job failed. */
+export class SetupFailure extends WorkerError {
+  readonly exitCode = exitCode.failed;
+  constructor(
+    readonly category: SetupFailureCategory,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** A try of a REST call that got no usable answer: a refusing status, or no answer at all. */
+export class ApiError extends WorkerError {
+  readonly exitCode = exitCode.failed;
+  constructor(
+    /** "CODE response: TEXT" or "Connection error: TEXT", as it goes into reasons (protocol 2.3). */
+    message: string,
+    /** HTTP status; undefined when there was no answer. */
+    readonly status: number | undefined,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** The server refused and will not change its mind: 4xx other than 408, 425 and 490. */
+  get isFinal(): boolean {
+    const { status } = this;
+    return status !== undefined && status >= 400 && status < 500 && ![408, 425, 490].includes(status);
+  }
+}
+
+/** Text of whatever was thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
