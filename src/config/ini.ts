@@ -4,8 +4,9 @@ import { Sourced } from "./sourced.ts";
 
 /** One `key = value` or `key += value`. */
 export interface IniEntry {
-  /** As spelt. */
   readonly key: string;
+  /** All that is left of the equals sign: what is spelt differently ("A", "a", "A+", "A +") is no repetition. */
+  readonly spelling: string;
   readonly appends: boolean;
   readonly value: Sourced<string>;
 }
@@ -51,9 +52,9 @@ export function parseIni(text: string, file: string): IniFile {
 function parseEntry(line: string, origin: string): IniEntry | undefined {
   const equals = line.indexOf("=");
   if (equals < 0) return undefined;
-  const name = line.slice(0, equals).trim();
-  const appends = name.endsWith("+");
-  const key = appends ? name.slice(0, -1).trim() : name;
+  const spelling = line.slice(0, equals).trim();
+  const appends = spelling.endsWith("+");
+  const key = appends ? spelling.slice(0, -1).trim() : spelling;
   if (key === "") return undefined;
-  return { key, appends, value: new Sourced(line.slice(equals + 1).trim(), origin) };
+  return { key, spelling, appends, value: new Sourced(line.slice(equals + 1).trim(), origin) };
 }

@@ -39,10 +39,8 @@ export function partTree<T>(tree: SourcedTree<T>): { value: T; origins: Readonly
       origins.set(path, node.origin);
       return node.value;
     }
-    const inner = Object.entries(Object(node)).map(([key, child]) => [
-      key,
-      plain(child, joinPath(path, key)),
-    ]);
+    if (typeof node !== "object" || node === null) throw new TypeError(`${path} has no origin`);
+    const inner = Object.entries(node).map(([key, child]) => [key, plain(child, joinPath(path, key))]);
     return Object.freeze(Array.isArray(node) ? inner.map(([, value]) => value) : Object.fromEntries(inner));
   };
   // SourcedTree is the inverse of what happens here, which the compiler cannot see through `unknown`.

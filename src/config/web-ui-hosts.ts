@@ -102,11 +102,12 @@ function credentialsOf(
   return lone.map(() => undefined);
 }
 
+/** An empty value takes back an earlier one. */
 function lastValue(files: readonly IniFile[], section: string, key: string): Sourced<string> | undefined {
-  return files
+  const last = files
     .flatMap((file) => file.sections.get(section) ?? [])
-    .filter((entry) => entry.key.toLowerCase() === key && !entry.appends && entry.value.value !== "")
-    .at(-1)?.value;
+    .findLast((entry) => entry.key.toLowerCase() === key && !entry.appends);
+  return last?.value.value ? last.value : undefined;
 }
 
 function shareDirectories(section: Values, { cwd, projectDirectory }: HostSources): Sourced<string>[] {

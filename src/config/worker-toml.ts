@@ -58,17 +58,16 @@ const knownKeys: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Reads one file. Throws `UsageError` with a line per error: file, line, key, what was found and expected. */
-export function parseWorkerToml({ path: file, text }: ConfigText): WorkerToml {
+export function parseWorkerToml(config: ConfigText): WorkerToml {
+  const { path: file, text } = config;
   const document = parseToml(text, file);
   const errors = Object.keys(document)
     .filter((table) => !knownKeys.has(table))
     .map((table) => `${file}:${lineOf(text, [table])}: unknown table "${table}"${suggestion(table)}`);
   const read = <T>(table: string, type: z.ZodType<Record<string, T | undefined>>): [string, Sourced<T>][] => {
-    const result = type.safeParse(document[table] ?? {});
+    const result = type.safeParse(document[table] ?? {}, { reportInput: true });
     if (!result.success) {
-      errors.push(
-        ...result.error.issues.flatMap((issue) => describeIssue(issue, table, { document, text, file })),
-      );
+      errors.push(...result.error.issues.flatMap((issue) => describeIssue(issue, table, config)));
       return [];
     }
     return Object.entries(result.data).flatMap(([key, value]) =>
@@ -101,11 +100,7 @@ function parseToml(text: string, file: string): TomlTable {
   }
 }
 
-function describeIssue(
-  issue: z.core.$ZodIssue,
-  table: string,
-  { document, text, file }: { document: TomlTable; text: string; file: string },
-): string[] {
+function describeIssue(issue: z.core.$ZodIssue, table: string, { path: file, text }: ConfigText): string[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map(
       (key) =>
@@ -113,13 +108,12 @@ function describeIssue(
     );
   }
   const path = [table, ...issue.path.map(String)];
-  const found = path.reduce<unknown>((node, key) => Object(node)[key], document);
-  const value = isSecretKey(path.at(-1) ?? "") ? "" : ` is ${JSON.stringify(found)}`;
+  const value = isSecretKey(path.at(-1) ?? "") ? "" : ` is ${JSON.stringify(issue.input)}`;
   const expected = issue.message.replace(/^(Invalid \w+|Too \w+): /, "");
   return [`${file}:${lineOf(text, path)}: ${path.join(".")}${value}: ${expected}`];
 }
 
-/** Names the nearest key of the table, else the nearest of another table, else the nearest table. */
+/** Names the nearest key of the table (without one: the nearest table), else the nearest key of another one. */
 function suggestion(unknown: string, table = ""): string {
   const near = nearestName(unknown, knownKeys.get(table) ?? [...knownKeys.keys()]);
   if (near !== undefined) return ` (did you mean "${near}"?)`;

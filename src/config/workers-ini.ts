@@ -3,7 +3,7 @@
 import type { IniEntry, IniFile } from "./ini.ts";
 import { Sourced, type Values } from "./sourced.ts";
 
-/** Sections of all files, each with the entries that count, by key as spelt ("A", "a" and "A+" are three). */
+/** Sections of all files, each with the entries that count, by spelling. */
 export type WorkersIni = ReadonlyMap<string, ReadonlyMap<string, IniEntry>>;
 
 /** Lays files over each other. Of a key repeated in one file the first counts; a later file replaces it. */
@@ -14,9 +14,8 @@ export function mergeFiles(files: readonly IniFile[]): WorkersIni {
       const section = merged.get(name) ?? new Map<string, IniEntry>();
       merged.set(name, section);
       // Set in place, so that a replaced key keeps its turn; backwards, so that the first of a file stays.
-      const spelt = entries.map((entry) => [entry.appends ? `${entry.key}+` : entry.key, entry] as const);
-      for (const [key, entry] of spelt) if (!section.has(key)) section.set(key, entry);
-      for (const [key, entry] of spelt.toReversed()) section.set(key, entry);
+      for (const entry of entries) if (!section.has(entry.spelling)) section.set(entry.spelling, entry);
+      for (const entry of entries.toReversed()) section.set(entry.spelling, entry);
     }
   }
   return merged;

@@ -80,7 +80,7 @@ test("a host's section is found letter by letter and wins over the global keys",
 
 describe("credentials", () => {
   const clientConf =
-    "[openqa.example]\nkey = first\nKEY = k \nsecret = s\n[[::1]]\nkey = k6\nsecret = s6\n[lone]\nkey = k\n[empty]\nkey =\n";
+    "[openqa.example]\nkey = first\nKEY = k \nsecret = s\n[[::1]]\nkey = k6\nsecret = s6\n[lone]\nkey = k\n[empty]\nkey = k\nsecret = s\nkey =\nsecret =\n";
 
   const cases: readonly [host: string, env: Record<string, string>, flags: object, credentials: unknown][] = [
     ["https://openqa.example:8443/x", {}, {}, { key: "k", secret: "s" }],

@@ -96,6 +96,7 @@ describe("+=", () => {
     ["of a later file replaces that of an earlier one", ["[1]\nA += 1", "[1]\nA += 2"], "2"],
     ["and = of one section both count", ["[1]\nA = 1\nA += 2"], "1,2"],
     ["counts once in a section, the first", ["[1]\nA += 1\nA += 2"], "1"],
+    ["counts again when it is spelt otherwise", ["[1]\nA += 1\nA+=2\na += 3"], "1,2,3"],
   ];
   test.each(cases)("%s", (_, texts, a) => {
     expect(plainValues(1, ...texts)).toEqual({ A: a });
