@@ -1,0 +1,164 @@
+// What is uploaded at the end of a job: logs of the tests, assets, and the logs of the job itself (protocol 8.1
+// step 3). Regular files of the pool only.
+import type { Context } from "../context.ts";
+import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
+import { uploadAsset } from "./asset-upload.ts";
+import { Lanes } from "./lanes.ts";
+import { listInside } from "./pool-file.ts";
+
+export interface JobFilesOptions extends UploadTarget {
+  readonly withAssets: boolean;
+  /** Rewrites vars.json without its secrets; throws when it cannot. */
+  readonly redactVars: (context: Context) => Promise<void>;
+  /** Writes "Uploading NAME" into the job's logs; they are on disk when it resolves. */
+  readonly announce: (name: string) => Promise<void>;
+}
+
+export type UploadGroup = "ulogs" | "assets" | "logs";
+
+/** The upload that ended its group. */
+export interface GroupFailure {
+  readonly group: UploadGroup;
+  readonly name: string;
+  readonly error: Error;
+}
+
+/** Names in the pool of the logs that every line of the others still goes into: they come last. */
+const lastLogs = ["autoinst-log.txt", "worker-log.txt"];
+
+/** Name in the pool, and name on the server where that is another. Of several for one name the last counts. */
+const otherLogs: readonly (readonly [string, string?])[] = [
+  ["worker_packages.txt"],
+  ["sut_packages.txt"],
+  ["vars.json"],
+  ["serial0", "serial0.txt"],
+  ["video_time.vtt"],
+  ["serial_terminal.txt"],
+  ["virtio_console.log", "serial_terminal.txt"],
+  ["virtio_console1.log", "serial_terminal1.txt"],
+  ["virtio_console_user.log", "serial_terminal_user.txt"],
+];
+
+/** One upload of a group. */
+interface Item {
+  readonly name: string;
+  readonly upload: (context: Context) => Promise<boolean>;
+}
+
+/**
+ * Uploads user logs, then assets, and the job's logs beside them; its own logs last. A failing upload ends its group,
+ * failed user logs also keep the assets back. Resolves with what failed. Throws the signal's reason when aborted.
+ */
+export async function uploadJobFiles(options: JobFilesOptions, context: Context): Promise<GroupFailure[]> {
+  const lanes = new Lanes(options.settings.own.report.parallelUploads);
+  const uploadAll = (group: UploadGroup, items: readonly Item[], laneCount = lanes) =>
+    uploadGroup(group, items, laneCount, options.announce, context);
+  const ulogsThenAssets = async () => {
+    const ulogs = await listVisible(options, "ulogs", context);
+    const failure = await uploadAll(
+      "ulogs",
+      ulogs.map((name) => fileItem(options, `ulogs/${name}`, name, { ulog: "1" })),
+    );
+    if (failure || !options.withAssets) return failure;
+    // One at a time: each is sent in chunks that fill the line by themselves.
+    return await uploadAll("assets", await assetItems(options, context), new Lanes(1));
+  };
+  const jobLogs = async () => {
+    const names = await logsIn(options, context);
+    return await uploadAll(
+      "logs",
+      [...names].map(([as, inPool]) => fileItem(options, inPool, as)),
+    );
+  };
+  const failures = (await Promise.all([ulogsThenAssets(), jobLogs()])).filter(isFailure);
+  const isOver = failures.some(({ group, error }) => group === "logs" || isJobGivenUp(error));
+  if (isOver) return failures;
+  const failure = await uploadAll(
+    "logs",
+    lastLogs.map((name) => fileItem(options, name, name)),
+    new Lanes(1),
+  );
+  return failure ? [...failures, failure] : failures;
+}
+
+async function uploadGroup(
+  group: UploadGroup,
+  items: readonly Item[],
+  lanes: Lanes,
+  announce: (name: string) => Promise<void>,
+  { signal, log }: Context,
+): Promise<GroupFailure | undefined> {
+  let failure: GroupFailure | undefined;
+  const uploadItem = async ({ name, upload }: Item) => {
+    signal.throwIfAborted();
+    if (failure) return;
+    try {
+      await announce(name);
+      await upload({ signal, log });
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= { group, name, error: error instanceof Error ? error : new Error(String(error)) };
+      log.error(`Error uploading ${name}: ${failure.error.message}`);
+    }
+  };
+  const results = await Promise.allSettled(items.map((item) => lanes.run(() => uploadItem(item))));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  return failure;
+}
+
+/** Name on the server → name in the pool, of all logs but the last ones. */
+async function logsIn(options: JobFilesOptions, context: Context): Promise<ReadonlyMap<string, string>> {
+  const there = await listVisible(options, ".", context);
+  const isRedacted = there.includes("vars.json") && (await redacted(options, context));
+  const wanted = [
+    ...there.filter((name) => name.startsWith("video.")).map((name) => [name] as const),
+    ...otherLogs.filter(([name]) => there.includes(name) && (isRedacted || name !== "vars.json")),
+  ];
+  return new Map(wanted.map(([inPool, as = inPool]) => [as, inPool]));
+}
+
+async function redacted({ redactVars }: JobFilesOptions, context: Context): Promise<boolean> {
+  try {
+    await redactVars(context);
+    return true;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log.warn(`Not uploading vars.json, its secrets cannot be redacted: ${error}`);
+    return false;
+  }
+}
+
+async function assetItems(options: JobFilesOptions, context: Context): Promise<Item[]> {
+  const items: Item[] = [];
+  for (const scope of ["private", "public"] as const)
+    for (const name of await listVisible(options, `assets_${scope}`, context))
+      items.push({ name, upload: (context) => uploadAsset(options, { name, scope }, context) });
+  return items;
+}
+
+function fileItem(
+  options: UploadTarget,
+  inPool: string,
+  as: string,
+  fields: Readonly<Record<string, string>> = {},
+): Item {
+  return { name: as, upload: (context) => uploadFile(options, { inPool, as }, fields, context) };
+}
+
+/** Nothing is uploaded from a folder that cannot be listed, for instance because it is a link. */
+async function listVisible(
+  { poolDirectory }: UploadTarget,
+  folder: string,
+  { log }: Context,
+): Promise<string[]> {
+  try {
+    return (await listInside(poolDirectory, folder)).filter((name) => !name.startsWith("."));
+  } catch (error) {
+    log.warn(`Not uploading from ${folder}: ${error}`);
+    return [];
+  }
+}
+
+function isFailure(failure: GroupFailure | undefined): failure is GroupFailure {
+  return failure !== undefined;
+}

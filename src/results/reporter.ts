@@ -1,0 +1,174 @@
+// Tells the web UI how a job goes: status posts at their period while it runs, uploads beside them, and the last post
+// at its end (protocol 7, 8.1 step 5). Stops nothing itself: it says what it found.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Context } from "../context.ts";
+import { ApiError } from "../errors.ts";
+import type { WebUi } from "../webui/web-ui.ts";
+import { isJobGivenUp, type UploadTarget } from "./artefact.ts";
+import { nextReport, nothingReported, type Progress } from "./progress.ts";
+import { type Look, ResultReader } from "./result-reader.ts";
+import { type KnownFiles, ResultUploads } from "./result-uploads.ts";
+import { type FixedStatus, PictureSums, type ResultFile, statusReport } from "./status-report.ts";
+
+/** POST jobs/ID/status. Throws `ApiError`. */
+export type PostStatus = (
+  webUi: WebUi,
+  jobId: number,
+  status: Readonly<Record<string, unknown>>,
+  context: Context,
+  options?: { readonly tries?: number },
+) => Promise<KnownFiles>;
+
+export interface ReporterOptions extends UploadTarget {
+  readonly fixed: FixedStatus;
+  readonly postStatus: PostStatus;
+  /** What an earlier reporter of this job had reported. */
+  readonly reported?: Progress;
+}
+
+/** Why the periodic posts have ended. */
+export type ReportEnd =
+  | { readonly why: "aborted" }
+  /** The server has given the job up. */
+  | { readonly why: "refused"; readonly error: Error }
+  | { readonly why: "no tests scheduled" };
+
+export class Reporter {
+  private readonly options: ReporterOptions;
+  private readonly reader: ResultReader;
+  private readonly pictures: PictureSums;
+  private readonly uploads: ResultUploads;
+  private progress: Progress;
+
+  constructor(options: ReporterOptions) {
+    const { poolDirectory, settings, reported = nothingReported } = options;
+    this.options = options;
+    const { maxResultFileBytes } = settings.own.limits;
+    this.reader = new ResultReader({ poolDirectory, maxFileBytes: maxResultFileBytes });
+    this.pictures = new PictureSums(poolDirectory);
+    this.uploads = new ResultUploads(options);
+    this.progress = reported;
+  }
+
+  /** What the server has been told so far: plain data, for a later start that goes on with this job. */
+  get reported(): Progress {
+    return this.progress;
+  }
+
+  /**
+   * Posts at once and then every `report.intervalMs` from post to post, until aborted or until the server has given
+   * the job up. A web UI that is away only makes the next post carry more.
+   */
+  async run(context: Context): Promise<ReportEnd> {
+    const stop = new AbortController();
+    const inner = { log: context.log, signal: AbortSignal.any([context.signal, stop.signal]) };
+    const givenUp = Promise.withResolvers<ReportEnd>();
+    const uploading = new Set<Promise<void>>();
+    const uploadBeside = (files: readonly ResultFile[], known: KnownFiles) => {
+      const upload = this.uploadBeside(files, known, inner)
+        .then((end) => end && givenUp.resolve(end), givenUp.reject)
+        .finally(() => uploading.delete(upload));
+      uploading.add(upload);
+    };
+    const posting = this.postPeriodically(uploadBeside, inner);
+    try {
+      return await Promise.race([posting, givenUp.promise]);
+    } finally {
+      stop.abort();
+      await Promise.allSettled([posting, ...uploading]);
+    }
+  }
+
+  /**
+   * The last post, with all results, and then whatever has not been uploaded yet. Resolves with what goes into the
+   * reason when something could not be delivered (protocol 8.3 no. 10). Throws the signal's reason when aborted.
+   */
+  async finish(context: Context): Promise<string | undefined> {
+    const seen = await this.reader.look(true, context);
+    if (seen.hasNoTests) return undefined;
+    const { report, status, files } = await this.compose(seen, context);
+    try {
+      const { jobId, postStatus, webUi } = this.options;
+      const known = await postStatus(webUi, jobId, status, context);
+      this.progress = report.progress;
+      const [failure] = await this.uploads.upload(files, known, context);
+      return failure && `Unable to upload images: Error uploading ${failure.name}: ${failure.error.message}`;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof ApiError)) throw error;
+      context.log.error(`Unable to post the last status: ${error.message}`);
+      return "Unable to upload images: posting status failed";
+    }
+  }
+
+  private async postPeriodically(
+    uploadBeside: (files: readonly ResultFile[], known: KnownFiles) => void,
+    context: Context,
+  ): Promise<ReportEnd> {
+    const { intervalMs } = this.options.settings.own.report;
+    try {
+      for (;;) {
+        const dueMs = performance.now() + intervalMs;
+        const end = await this.postOnce(uploadBeside, context);
+        if (end) return end;
+        await delay(Math.max(0, dueMs - performance.now()), undefined, { signal: context.signal });
+      }
+    } catch (error) {
+      if (context.signal.aborted) return { why: "aborted" };
+      throw error;
+    }
+  }
+
+  private async postOnce(
+    uploadBeside: (files: readonly ResultFile[], known: KnownFiles) => void,
+    context: Context,
+  ): Promise<ReportEnd | undefined> {
+    const seen = await this.reader.look(false, context);
+    if (seen.hasNoTests) return { why: "no tests scheduled" };
+    const { report, status, files } = await this.compose(seen, context);
+    try {
+      const { jobId, postStatus, webUi } = this.options;
+      const known = await postStatus(webUi, jobId, status, context, { tries: 1 });
+      this.progress = report.progress;
+      uploadBeside(files, known);
+      return undefined;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof ApiError)) throw error;
+      if (error.isFinal) return { why: "refused", error };
+      context.log.warn(`Unable to post status, trying again with the next one: ${error.message}`);
+      // "Failed modules": the server has not got the order that it was sent, so the next post carries it again.
+      if (error.status === 490) this.progress = withoutOrder(this.progress);
+      return undefined;
+    }
+  }
+
+  private async compose(seen: Look, context: Context) {
+    const results = await this.reader.readResults(this.progress, seen, context);
+    const report = nextReport(this.progress, seen, results);
+    const { testExecutionPaused } = seen;
+    return {
+      report,
+      ...(await statusReport(this.options.fixed, testExecutionPaused, report, this.pictures, context)),
+    };
+  }
+
+  private async uploadBeside(
+    files: readonly ResultFile[],
+    known: KnownFiles,
+    context: Context,
+  ): Promise<ReportEnd | undefined> {
+    try {
+      const failures = await this.uploads.upload(files, known, context);
+      const error = failures.map(({ error }) => error).find(isJobGivenUp);
+      return error && { why: "refused", error };
+    } catch (error) {
+      if (context.signal.aborted) return undefined;
+      throw error;
+    }
+  }
+}
+
+function withoutOrder({ orderVersion: _, ...others }: Progress): Progress {
+  return others;
+}

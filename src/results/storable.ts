@@ -1,0 +1,60 @@
+// Asset chunks as the server reads them: a hash of Perl's Storable, network order, in memory (protocol 7). Written
+// here because no library writes it.
+
+/** A piece of an asset. */
+export interface Chunk {
+  /** Byte offsets in the file. */
+  readonly start: number;
+  readonly end: number;
+  /** From 1. */
+  readonly index: number;
+  readonly total: number;
+  /** SHA-256 of the whole file, base64 without padding. */
+  readonly totalSum: string;
+  /** SHA-1 of the piece, base64 without padding. */
+  readonly sum: string;
+  /** Path of the file on this host; the server only logs it. */
+  readonly file: string;
+  readonly content: Uint8Array;
+}
+
+/** The record that is a chunk's file content in the upload. */
+export function chunkRecord(chunk: Chunk): Uint8Array {
+  const { start, end, index, total, totalSum, sum, file, content } = chunk;
+  const hex = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("hex");
+  const entries = Object.entries({
+    start: integer(start),
+    end: integer(end),
+    index: integer(index),
+    total: integer(total),
+    total_cksum: text(totalSum),
+    cksum: text(sum),
+    file: text(file),
+    content: text(hex),
+  });
+  const head = Buffer.from([0x05, 0x0b, 0x03]);
+  const body = entries.flatMap(([key, value]) => [value, u32(key.length), Buffer.from(key)]);
+  return Buffer.concat([head, u32(entries.length), ...body]);
+}
+
+/** Beyond 32 bits Perl itself writes integers as text. */
+function integer(value: number): Uint8Array {
+  if (value >= -128 && value <= 127) return Buffer.from([0x08, value + 128]);
+  if (value < -0x80000000 || value > 0x7fffffff) return text(String(value));
+  const bytes = Buffer.from([0x09, 0, 0, 0, 0]);
+  bytes.writeInt32BE(value, 1);
+  return bytes;
+}
+
+function text(value: string): Uint8Array {
+  const bytes = Buffer.from(value);
+  const head =
+    bytes.length <= 255 ? [Buffer.from([0x0a, bytes.length])] : [Buffer.from([0x01]), u32(bytes.length)];
+  return Buffer.concat([...head, bytes]);
+}
+
+function u32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
