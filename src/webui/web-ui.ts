@@ -1,15 +1,17 @@
 // What a job sees of the web UI host it belongs to: one REST interface, without sockets or retry tables.
 import type { WebUiHostSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
+import type { RememberedErrors } from "./remembered-errors.ts";
 
-/** A multipart part. Content that is a path is streamed from disk. */
+/** A multipart part. A file is streamed, so that memory stays bounded whatever its size. */
 export type FormPart =
   | { readonly name: string; readonly value: string }
   | { readonly name: string; readonly fileName: string; readonly content: Uint8Array | FilePart };
 
+/** An open regular file: its first `sizeBytes` bytes are sent, from offset 0 at each try. The caller closes it. */
 export interface FilePart {
-  /** Regular file, opened without following symlinks. */
-  readonly path: string;
+  readonly fd: number;
+  readonly sizeBytes: number;
 }
 
 export interface RestRequest {
@@ -25,10 +27,16 @@ export interface RestRequest {
   readonly timeoutMs?: number;
   /** Added to the port of the URL if that has an explicit one (live view handler). */
   readonly portDelta?: number;
+  /** `json`: a 2xx answer without a JSON object counts as a failed try. */
+  readonly expects?: "json" | "anything";
+  /** False: a failure is not kept as the web UI's error for the reason of a job (calls that are not critical). */
+  readonly remembered?: boolean;
 }
 
 export interface RestAnswer {
   readonly status: number;
+  /** Headers of the answer, where something asks for them (`Date`, `Last-Modified`). */
+  readonly headers?: Headers;
   /** Parsed JSON, or the text when it is none. */
   readonly body: unknown;
 }
@@ -41,9 +49,12 @@ export interface WebUi {
   readonly workerId: number | undefined;
   /** 2 unless the registration said otherwise. */
   readonly servicePortDelta: number;
+  /** What failed last and was not mended since, for the reason of a job. */
+  readonly errors: RememberedErrors;
   /**
    * One REST call with the retry table of protocol 2.3. Resolves with a 2xx answer.
    * Throws `ApiError` when the server refuses for good or all tries are used up, the signal's reason when aborted.
+   * Every failed try, also the last one, is logged here.
    */
   call(request: RestRequest, context: Context): Promise<RestAnswer>;
 }

@@ -1,0 +1,76 @@
+// Bodies of multipart/form-data, written here because memory has to stay bounded for files of any size and the length
+// known in advance: FormData reads a whole file into memory, a Blob made of parts loses the bytes of files.
+import { read as readCallback } from "node:fs";
+import { promisify } from "node:util";
+import { errorText } from "../errors.ts";
+import type { FilePart, FormPart } from "./web-ui.ts";
+
+/** Bodies up to this size are sent from one buffer, bigger ones as a stream. */
+export const maxBufferedBodyBytes = 1024 * 1024;
+/** Most that is read or handed over at once. */
+const pieceBytes = 256 * 1024;
+
+/** A part's file could not be read as announced: sending it again would not help. */
+export class UnreadablePartError extends Error {}
+
+export interface FormBody {
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  /** The bytes from the start, in pieces; throws `UnreadablePartError`. */
+  pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>>;
+}
+
+export function formBody(parts: readonly FormPart[], boundary = `openqa-${crypto.randomUUID()}`): FormBody {
+  const segments = [...parts.flatMap((part) => partSegments(part, boundary)), encode(`--${boundary}--\r\n`)];
+  const sizeBytes = segments.reduce((sum, segment) => sum + segmentBytes(segment), 0);
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    sizeBytes,
+    async *pieces() {
+      for (const segment of segments)
+        yield* segment instanceof Uint8Array ? slices(segment) : filePieces(segment);
+    },
+  };
+}
+
+function partSegments(part: FormPart, boundary: string): (Uint8Array | FilePart)[] {
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(part.name)}"`;
+  if ("value" in part) return [encode(`${head}\r\n\r\n${part.value}\r\n`)];
+  const type = "Content-Type: application/octet-stream";
+  return [
+    encode(`${head}; filename="${escapeName(part.fileName)}"\r\n${type}\r\n\r\n`),
+    part.content,
+    encode("\r\n"),
+  ];
+}
+
+/** As browsers do it: a name can end neither its quotes nor its line. */
+function escapeName(name: string): string {
+  return name.replaceAll('"', "%22").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function segmentBytes(segment: Uint8Array | FilePart): number {
+  return segment instanceof Uint8Array ? segment.byteLength : segment.sizeBytes;
+}
+
+function* slices(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < bytes.byteLength; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
+}
+
+const read = promisify(readCallback);
+
+async function* filePieces({ fd, sizeBytes }: FilePart): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < sizeBytes; ) {
+    const piece = new Uint8Array(Math.min(pieceBytes, sizeBytes - at));
+    const { bytesRead } = await read(fd, piece, 0, piece.byteLength, at).catch((error: unknown) => {
+      throw new UnreadablePartError(`Unable to read file: ${errorText(error)}`, { cause: error });
+    });
+    if (bytesRead === 0) throw new UnreadablePartError(`File has only ${at} bytes, expected ${sizeBytes}`);
+    yield piece.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
