@@ -8,7 +8,8 @@ import { openInside, type PoolFile } from "./pool-file.ts";
 /** The job that uploads are for. */
 export interface UploadTarget {
   readonly webUi: WebUi;
-  readonly jobId: number;
+  /** Digits. */
+  readonly jobId: string;
   readonly poolDirectory: string;
   readonly settings: Pick<Settings, "upload" | "own">;
 }
@@ -40,6 +41,7 @@ export async function uploadFile(
       path: `jobs/${jobId}/artefact`,
       form: [filePart(file.as, open), ...fieldParts(fields)],
       timeoutMs: tryTimeoutMs(settings.own.timeouts.requestMs, open.sizeBytes),
+      remembered: false,
     },
     context,
   );

@@ -1,7 +1,7 @@
 // Sends an asset in chunks, in order, one at a time, as the server demands (protocol 7). Memory: a few chunks.
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
+import { sleep } from "../sleep.ts";
 import { isJobGivenUp, tryTimeoutMs, type UploadTarget } from "./artefact.ts";
 import { type AssetScope, isAssetThere } from "./asset-presence.ts";
 import { type PoolFile, readAt } from "./pool-file.ts";
@@ -31,7 +31,7 @@ export async function uploadChunks(
   target: UploadTarget,
   asset: OpenAsset,
   context: Context,
-  delay: Delay = delayFor,
+  delay: Delay = sleep,
 ): Promise<void> {
   const { chunkBytes, chunkTries, firstChunkRetryDelayMs } = target.settings.upload;
   const total = chunkCount(asset.file.sizeBytes, chunkBytes);
@@ -102,6 +102,7 @@ async function tryChunk(
           { name: "asset", value: scope },
         ],
         tries: 1,
+        remembered: false,
         timeoutMs: tryTimeoutMs(settings.own.timeouts.answerMs, record.length),
       },
       context,
@@ -129,8 +130,4 @@ async function sumOf(file: PoolFile, signal: AbortSignal): Promise<string> {
 
 function unpadded(hasher: Bun.CryptoHasher): string {
   return hasher.digest("base64").replace(/=+$/, "");
-}
-
-async function delayFor(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(delayMs, undefined, { signal });
 }

@@ -7,8 +7,8 @@ import type { UploadTarget } from "./artefact.ts";
 export type AssetScope = "public" | "private";
 
 /** Path of an asset below the web UI's root; the server tells the type from the end of the name (protocol 7). */
-export function assetPath(name: string, scope: AssetScope, jobId: number): string {
-  const stored = scope === "public" ? name : `${String(jobId).padStart(8, "0")}-${name}`;
+export function assetPath(name: string, scope: AssetScope, jobId: string): string {
+  const stored = scope === "public" ? name : `${jobId.padStart(8, "0")}-${name}`;
   return `/assets/${assetType(name)}/${encodeURIComponent(stored)}`;
 }
 
@@ -25,8 +25,12 @@ export async function isAssetThere(
   try {
     const path = assetPath(asset.name, asset.scope, jobId);
     const { answerMs } = settings.own.timeouts;
-    const { headers } = await webUi.call({ method: "HEAD", path, tries: 1, timeoutMs: answerMs }, context);
-    return headers.get("content-length") === String(asset.sizeBytes) && !isOlder(headers, ageLimitMs);
+    const { headers } = await webUi.call(
+      { method: "HEAD", path, tries: 1, timeoutMs: answerMs, remembered: false },
+      context,
+    );
+    const isSameSize = headers?.get("content-length") === String(asset.sizeBytes);
+    return isSameSize && !isOlder(headers, ageLimitMs);
   } catch (error) {
     if (error instanceof ApiError) return false;
     throw error;
@@ -36,9 +40,9 @@ export async function isAssetThere(
 /** Times in HTTP headers are whole seconds. */
 const clockSlackMs = 2000;
 
-function isOlder(headers: Headers, ageLimitMs: number): boolean {
-  const modified = Date.parse(headers.get("last-modified") ?? "");
-  const now = Date.parse(headers.get("date") ?? "");
+function isOlder(headers: Headers | undefined, ageLimitMs: number): boolean {
+  const modified = Date.parse(headers?.get("last-modified") ?? "");
+  const now = Date.parse(headers?.get("date") ?? "");
   return now - modified > ageLimitMs + clockSlackMs;
 }
 

@@ -52,7 +52,8 @@ async function uploadPath(
     // The server copies the whole file before it answers.
     const timeoutMs = tryTimeoutMs(settings.own.timeouts.requestMs, file.sizeBytes);
     const path = `jobs/${jobId}/artefact`;
-    const { body } = await webUi.call({ method: "POST", path, form, tries: 1, timeoutMs }, context);
+    const request = { method: "POST", path, form, tries: 1, timeoutMs, remembered: false } as const;
+    const { body } = await webUi.call(request, context);
     if (isOk(body)) return true;
     context.log.warn(`Local upload of ${name} not confirmed, uploading it in chunks`);
   } catch (error) {
@@ -71,7 +72,8 @@ async function reportUploadFailed(
 ): Promise<void> {
   const form = fieldParts({ filename: name, scope, state: "fail" });
   try {
-    await webUi.call({ method: "POST", path: `jobs/${jobId}/upload_state`, form, tries: 1 }, context);
+    const path = `jobs/${jobId}/upload_state`;
+    await webUi.call({ method: "POST", path, form, tries: 1, remembered: false }, context);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     context.log.warn(`Unable to report the failed upload of ${name}: ${error.message}`);

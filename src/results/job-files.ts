@@ -73,9 +73,10 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   const failures = (await Promise.all([ulogsThenAssets(), jobLogs()])).filter(isFailure);
   const isOver = failures.some(({ group, error }) => group === "logs" || isJobGivenUp(error));
   if (isOver) return failures;
+  const there = await listVisible(options, ".", context);
   const failure = await uploadAll(
     "logs",
-    lastLogs.map((name) => fileItem(options, name, name)),
+    lastLogs.filter((name) => there.includes(name)).map((name) => fileItem(options, name, name)),
     new Lanes(1),
   );
   return failure ? [...failures, failure] : failures;

@@ -1,8 +1,8 @@
 // Tells the web UI how a job goes: status posts at their period while it runs, uploads beside them, and the last post
 // at its end (protocol 7, 8.1 step 5). Stops nothing itself: it says what it found.
-import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
+import { sleep } from "../sleep.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import { isJobGivenUp, type UploadTarget } from "./artefact.ts";
 import { nextReport, nothingReported, type Progress } from "./progress.ts";
@@ -13,7 +13,7 @@ import { type FixedStatus, PictureSums, type ResultFile, statusReport } from "./
 /** POST jobs/ID/status. Throws `ApiError`. */
 export type PostStatus = (
   webUi: WebUi,
-  jobId: number,
+  jobId: string,
   status: Readonly<Record<string, unknown>>,
   context: Context,
   options?: { readonly tries?: number },
@@ -111,7 +111,7 @@ export class Reporter {
         const dueMs = performance.now() + intervalMs;
         const end = await this.postOnce(uploadBeside, context);
         if (end) return end;
-        await delay(Math.max(0, dueMs - performance.now()), undefined, { signal: context.signal });
+        await sleep(Math.max(0, dueMs - performance.now()), context.signal);
       }
     } catch (error) {
       if (context.signal.aborted) return { why: "aborted" };

@@ -45,7 +45,7 @@ function reporterFor(
   const settings = settingsWith({}, report);
   return new Reporter({
     webUi,
-    jobId: 12,
+    jobId: "12",
     poolDirectory: pool.directory,
     settings,
     fixed,

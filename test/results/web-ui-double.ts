@@ -1,13 +1,10 @@
-// A web UI for tests of reporting and uploads: a real server whose answers a test scripts, and the simplest client
-// that keeps the contract of `WebUi` towards it (no authentication, no waits between tries).
-import { read } from "node:fs";
-import { promisify } from "node:util";
+// A web UI for tests of reporting and uploads: a real server whose answers a test scripts, and the real client.
 import type { Settings } from "../../src/config/settings.ts";
 import type { Context } from "../../src/context.ts";
-import { ApiError, errorText } from "../../src/errors.ts";
 import { Logger } from "../../src/ops/log.ts";
 import type { PostStatus } from "../../src/results/reporter.ts";
-import type { FilePart, FormPart, RestAnswer, RestRequest, WebUi } from "../../src/webui/web-ui.ts";
+import { RestClient } from "../../src/webui/rest-client.ts";
+import type { WebUi } from "../../src/webui/web-ui.ts";
 import { type FormEntry, readMultipart } from "../support/multipart.ts";
 
 export interface Arrived {
@@ -20,8 +17,8 @@ export interface Arrived {
 
 type Answers = (request: Arrived) => Response | Promise<Response> | undefined;
 
-/** Tries of the client where a call does not say: enough to tell one from several. */
-const defaultTries = 2;
+/** Enough to tell one try from several. */
+const restTries = 2;
 
 /** Answers `OK` to whatever the test does not answer. */
 export class WebUiDouble implements AsyncDisposable {
@@ -69,22 +66,20 @@ export class WebUiDouble implements AsyncDisposable {
     await this.server.stop(true);
   }
 
+  /** The real client, which repeats at once; it may be told that the server has another URL. */
   client(url = this.url): WebUi {
-    return {
-      host: {
-        name: "double",
-        url,
-        shareDirectory: "/nowhere",
-        testPoolServer: undefined,
-        credentials: undefined,
-        retryDelayMs: 0,
-        busyRetryDelayMs: 0,
-      },
-      url,
-      workerId: 7,
-      servicePortDelta: 2,
-      call: (request, context) => call(this.url, request, context),
+    const host = {
+      name: "double",
+      url: this.url,
+      shareDirectory: "/nowhere",
+      testPoolServer: undefined,
+      credentials: undefined,
+      retryDelayMs: 0,
+      busyRetryDelayMs: 0,
     };
+    const client = new RestClient({ host, settings: { ...settingsWith(), restTries } });
+    const { errors, servicePortDelta, workerId } = client;
+    return { host, url, errors, servicePortDelta, workerId, call: (...args) => client.call(...args) };
   }
 
   private async serve(request: Request): Promise<Response> {
@@ -123,65 +118,6 @@ function described(request: Arrived): string {
     .filter(({ name }) => name !== "file")
     .map(({ name, bytes }) => `${name}=${bytes}`);
   return [fileOf(request).name, ...fields.sort()].join(" ");
-}
-
-async function call(url: string, request: RestRequest, { signal }: Context): Promise<RestAnswer> {
-  for (let left = request.tries ?? defaultTries; ; left--) {
-    signal.throwIfAborted();
-    try {
-      return await tryOnce(url, request, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      const failure =
-        error instanceof ApiError ? error : new ApiError(`Connection error: ${errorText(error)}`, undefined);
-      if (failure.isFinal || left <= 1) throw failure;
-    }
-  }
-}
-
-async function tryOnce(url: string, request: RestRequest, signal: AbortSignal): Promise<RestAnswer> {
-  const { method = "GET", path, json, form, timeoutMs = 20_000 } = request;
-  const answer = await fetch(`${url}${path.startsWith("/") ? "" : "/api/v1/"}${path}`, {
-    method,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    ...(json !== undefined && {
-      body: JSON.stringify(json),
-      headers: { "Content-Type": "application/json" },
-    }),
-    ...(form && { body: await formData(form) }),
-  });
-  const text = await answer.text();
-  if (!answer.ok) throw new ApiError(`${answer.status} response: ${errorOf(text)}`, answer.status);
-  return { status: answer.status, headers: answer.headers, body: parsed(text) };
-}
-
-async function formData(parts: readonly FormPart[]): Promise<FormData> {
-  const form = new FormData();
-  for (const part of parts) {
-    if ("value" in part) form.append(part.name, part.value);
-    else form.append(part.name, new Blob([await bytesOf(part.content)]), part.fileName);
-  }
-  return form;
-}
-
-async function bytesOf(content: Uint8Array | FilePart): Promise<Buffer> {
-  if (content instanceof Uint8Array) return Buffer.from(content);
-  const bytes = Buffer.alloc(content.sizeBytes);
-  await promisify(read)(content.fd, bytes, 0, bytes.length, 0);
-  return bytes;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-function errorOf(text: string): string {
-  const body = parsed(text);
-  return typeof body === "object" && body !== null && "error" in body ? String(body.error) : "refused";
 }
 
 /** Of the server's answer only what reporting looks at. */
