@@ -3,27 +3,19 @@
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
-import type { WebUi } from "../webui/web-ui.ts";
+import { postStatus } from "../webui/jobs-api.ts";
 import { isJobGivenUp, type UploadTarget } from "./artefact.ts";
 import { nextReport, nothingReported, type Progress } from "./progress.ts";
 import { type Look, ResultReader } from "./result-reader.ts";
 import { type KnownFiles, ResultUploads } from "./result-uploads.ts";
 import { type FixedStatus, PictureSums, type ResultFile, statusReport } from "./status-report.ts";
 
-/** POST jobs/ID/status. Throws `ApiError`. */
-export type PostStatus = (
-  webUi: WebUi,
-  jobId: string,
-  status: Readonly<Record<string, unknown>>,
-  context: Context,
-  options?: { readonly tries?: number },
-) => Promise<KnownFiles>;
-
 export interface ReporterOptions extends UploadTarget {
   readonly fixed: FixedStatus;
-  readonly postStatus: PostStatus;
   /** What an earlier reporter of this job had reported. */
   readonly reported?: Progress;
+  /** Called when the server has been told more: plain data, for a later start that goes on with this job. */
+  readonly onReported?: (reported: Progress) => void;
 }
 
 /** Why the periodic posts have ended. */
@@ -48,11 +40,6 @@ export class Reporter {
     this.pictures = new PictureSums(poolDirectory);
     this.uploads = new ResultUploads(options);
     this.progress = reported;
-  }
-
-  /** What the server has been told so far: plain data, for a later start that goes on with this job. */
-  get reported(): Progress {
-    return this.progress;
   }
 
   /**
@@ -88,9 +75,9 @@ export class Reporter {
     if (seen.hasNoTests) return undefined;
     const { report, status, files } = await this.compose(seen, context);
     try {
-      const { jobId, postStatus, webUi } = this.options;
+      const { jobId, webUi } = this.options;
       const known = await postStatus(webUi, jobId, status, context);
-      this.progress = report.progress;
+      this.noteReported(report.progress);
       const [failure] = await this.uploads.upload(files, known, context);
       return failure && `Unable to upload images: Error uploading ${failure.name}: ${failure.error.message}`;
     } catch (error) {
@@ -127,20 +114,26 @@ export class Reporter {
     if (seen.hasNoTests) return { why: "no tests scheduled" };
     const { report, status, files } = await this.compose(seen, context);
     try {
-      const { jobId, postStatus, webUi } = this.options;
+      const { jobId, webUi } = this.options;
       const known = await postStatus(webUi, jobId, status, context, { tries: 1 });
-      this.progress = report.progress;
+      this.noteReported(report.progress);
       uploadBeside(files, known);
       return undefined;
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof ApiError)) throw error;
       if (error.isFinal) return { why: "refused", error };
-      context.log.warn(`Unable to post status, trying again with the next one: ${error.message}`);
+      context.log.info("The next status post will carry what this one could not");
       // "Failed modules": the server has not got the order that it was sent, so the next post carries it again.
       if (error.status === 490) this.progress = withoutOrder(this.progress);
       return undefined;
     }
+  }
+
+  private noteReported(progress: Progress): void {
+    const hasChanged = !Bun.deepEquals(progress, this.progress);
+    this.progress = progress;
+    if (hasChanged) this.options.onReported?.(progress);
   }
 
   private async compose(seen: Look, context: Context) {

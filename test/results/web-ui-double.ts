@@ -2,7 +2,6 @@
 import type { Settings } from "../../src/config/settings.ts";
 import type { Context } from "../../src/context.ts";
 import { Logger } from "../../src/ops/log.ts";
-import type { PostStatus } from "../../src/results/reporter.ts";
 import { RestClient } from "../../src/webui/rest-client.ts";
 import type { WebUi } from "../../src/webui/web-ui.ts";
 import { type FormEntry, readMultipart } from "../support/multipart.ts";
@@ -78,8 +77,8 @@ export class WebUiDouble implements AsyncDisposable {
       busyRetryDelayMs: 0,
     };
     const client = new RestClient({ host, settings: { ...settingsWith(), restTries } });
-    const { errors, servicePortDelta, workerId } = client;
-    return { host, url, errors, servicePortDelta, workerId, call: (...args) => client.call(...args) };
+    const { errors, servicePortDelta } = client;
+    return { host, url, errors, servicePortDelta, workerId: 7, call: (...args) => client.call(...args) };
   }
 
   private async serve(request: Request): Promise<Response> {
@@ -119,14 +118,6 @@ function described(request: Arrived): string {
     .map(({ name, bytes }) => `${name}=${bytes}`);
   return [fileOf(request).name, ...fields.sort()].join(" ");
 }
-
-/** Of the server's answer only what reporting looks at. */
-export const postStatus: PostStatus = async (webUi, jobId, status, context, options) => {
-  const path = `jobs/${jobId}/status`;
-  const { body } = await webUi.call({ method: "POST", path, json: { status }, ...options }, context);
-  const { known_images = [], known_files = [] } = body as Record<string, string[]>;
-  return { knownImages: known_images, knownFiles: known_files };
-};
 
 /** A context with the lines that were logged, as "LEVEL TEXT". */
 export function recordingContext(
