@@ -170,7 +170,8 @@ async function hasMark(pid: string, status: string, mark: Mark): Promise<boolean
  */
 export function startSweeper(folder: string, mark: Mark): { close(): Promise<boolean> } {
   const script = fileURLToPath(new URL("sweep.sh", import.meta.url));
-  const child = Bun.spawn(["setsid", script, folder, String(mark)], {
+  // Forked: when a test takes too long, Bun kills its own children, and this one must outlive the others.
+  const child = Bun.spawn(["setsid", "--fork", "--wait", script, folder, String(mark)], {
     stdin: "pipe",
     stdout: "inherit",
     stderr: "inherit",

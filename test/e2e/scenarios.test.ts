@@ -1,21 +1,18 @@
 // Every way a job can go, on a real server, by the stock worker and by ours side by side; a program compares what
-// both left. With E2E_SECOND=stock the second one is a stock worker too: that checks the comparison itself.
+// both left.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { differences, differencesFromPool } from "./compare.ts";
-import { builtExecutable } from "./executable.ts";
 import { installDistribution, type JobReport, jobState, postJob, readJob, waitForEnd } from "./jobs.ts";
 import { pass, type Scenario, scenarios, settingsOf, stopped } from "./scenarios.ts";
-import { type OpenqaServer, startServer } from "./server.ts";
+import { type OpenqaServer, startLimitMs, startServer } from "./server.ts";
 import { until } from "./until.ts";
-import { startOurWorker, startStockWorker, type Worker } from "./workers.ts";
+import { isSecondStock, startOurWorker, startStockWorker, type Worker } from "./workers.ts";
 
 /** Longer than anything in a test takes: at its own time-outs Bun kills the server as well. */
 const limitMs = 400_000;
 /** After `set_done` was answered. */
 const tidyLimitMs = 10_000;
-
-const isSecondStock = process.env["E2E_SECOND"] === "stock";
 
 interface Pair {
   readonly stock: Worker;
@@ -33,8 +30,7 @@ async function startPair(name: string, slots: number, extraArgs: readonly string
       workerClass: `${side}-${name}`,
       extraArgs,
     };
-    if (side === "stock" || isSecondStock) return startStockWorker(server, options);
-    return startOurWorker(server, { ...options, executable: await builtExecutable() });
+    return side === "stock" ? startStockWorker(server, options) : startOurWorker(server, options);
   };
   const [stock, ours] = await Promise.all([start("stock"), start("ours")]);
   return { stock, ours };
@@ -114,26 +110,19 @@ beforeAll(async () => {
   server = await startServer();
   await installDistribution(server);
   twoSlots = await startPair("two", 2);
-}, limitMs);
+}, startLimitMs);
 
-afterAll(async () => {
-  if (server === undefined) return;
-  if (twoSlots !== undefined) await Promise.all([twoSlots.stock.stop(), twoSlots.ours.stop()]);
-  await server.stop();
-}, limitMs);
+afterAll(() => server?.stop(), limitMs);
 
 describe("our worker leaves what the stock worker leaves", () => {
   // First, and not both at once: the server fails when two jobs tell it of the same new needles at the same time.
   serverTest("pass", async () => {
     const kept = await startPair("kept", 1, ["--no-cleanup"]);
-    try {
-      const { theirs, mine } = await runBoth(pass, "kept", kept, "one by one");
-      expect(await differencesFromPool(server, theirs, kept.stock.poolFolder(), true)).toEqual([]);
-      expect(await differencesFromPool(server, mine, kept.ours.poolFolder(), isSecondStock)).toEqual([]);
-      await expectTidy(kept.ours);
-    } finally {
-      await Promise.all([kept.stock.stop(), kept.ours.stop()]);
-    }
+    const { theirs, mine } = await runBoth(pass, "kept", kept, "one by one");
+    expect(await differencesFromPool(server, theirs, kept.stock.poolFolder(), true)).toEqual([]);
+    expect(await differencesFromPool(server, mine, kept.ours.poolFolder(), isSecondStock)).toEqual([]);
+    await expectTidy(kept.ours);
+    await Promise.all([kept.stock.stop(), kept.ours.stop()]);
     expect(await kept.ours.processes()).toEqual([]);
   });
 
@@ -147,22 +136,15 @@ describe("our worker leaves what the stock worker leaves", () => {
 
   serverTest("two jobs at once in two slots", async () => {
     const results = await Promise.all([0, 1].map(() => runBoth(scenarios["quick"]!, "two", twoSlots)));
-    const workers = await Promise.all(
-      results.map(async ({ mine }) => (await jobState(server, mine.id)).assigned_worker_id),
-    );
-    expect(new Set(workers).size).toBe(2);
+    expect(new Set(results.map(({ mine }) => mine.workerId)).size).toBe(2);
     await expectTidy(twoSlots.ours);
     await expectCleanPools(twoSlots.ours);
   });
 
   serverTest("TERM to the worker while a job runs", async () => {
     const ended = await startPair("ended", 1);
-    try {
-      const { mine } = await runBoth(stopped, "ended", ended);
-      expect((await jobState(server, mine.cloneId!)).state).toBe("scheduled");
-    } finally {
-      await Promise.all([ended.stock.stop(), ended.ours.stop()]);
-    }
+    const { mine } = await runBoth(stopped, "ended", ended);
+    expect((await jobState(server, mine.cloneId!)).state).toBe("scheduled");
     expect(await ended.ours.stop()).toBe(0);
     expect(await ended.ours.processes()).toEqual([]);
   });

@@ -52,8 +52,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     depth: "modules",
     result: "user_cancelled",
     reasons: [],
-    async meanwhile(server, _, id) {
+    async meanwhile(server, worker, id) {
       await waitUntilRuns(server, id, "idle");
+      // Whether any is left afterwards can only be told by a look that sees them now.
+      const running = (await worker.jobProcesses()).map(({ commandLine }) => commandLine);
+      if (!running.some((line) => line.includes("-qmp"))) throw new Error(`QEMU is not among ${running}`);
       await server.api.post(`jobs/${id}/cancel`);
     },
   },

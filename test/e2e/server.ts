@@ -25,8 +25,11 @@ export const workerUser = "_openqa-worker";
 const postgresPrograms = "/usr/lib/postgresql/15/bin";
 const openqaScripts = "/usr/share/openqa/script";
 
+/** How long `startServer` may take where nothing is installed yet. */
+export const startLimitMs = 1_200_000;
+
 /** How many instance numbers a server keeps for its workers. */
-const instanceCount = 40;
+const instanceCount = 60;
 
 export interface ServerOptions {
   /** Port that nginx is to send websockets to instead, given the websocket server's own. */
@@ -35,6 +38,7 @@ export interface ServerOptions {
 
 export class OpenqaServer {
   private readonly daemons: Daemon[] = [];
+  private readonly workers: Daemon[] = [];
   private instancesTaken = 0;
 
   constructor(
@@ -92,6 +96,11 @@ export class OpenqaServer {
     return daemon;
   }
 
+  /** A worker is ended together with the server, should its test have failed before. */
+  addWorkers(daemons: readonly Daemon[]): void {
+    this.workers.push(...daemons);
+  }
+
   /** Waits until a daemon that was just started accepts connections. Throws with its log when it ends instead. */
   async ready(name: string, daemon: Daemon, port: number): Promise<void> {
     await until(`${name} listens on port ${port}`, 90_000, async () => {
@@ -132,6 +141,7 @@ export class OpenqaServer {
 
   /** Ends everything and removes the folder. Throws when a process was left that nobody had stopped. */
   async stop(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.stop()));
     const [database, ...others] = this.daemons;
     await Promise.all(others.map((daemon) => daemon.stop()));
     await database?.stop("SIGINT");
@@ -243,6 +253,10 @@ async function startDaemons(server: OpenqaServer, options: ServerOptions): Promi
     [`${openqaScripts}/create_admin`, "e2e", "--key", credentials.key, "--secret", credentials.secret],
     once,
   );
+  // Stock workers of several servers on one machine share cgroups named by the job's number alone.
+  const firstJob = 10_000_000 + Math.floor(Math.random() * 80_000_000);
+  const owner = { role: "geekotest", database: "openqa" };
+  await server.sql(`alter sequence jobs_id_seq restart with ${firstJob}`, owner);
   const start = (name: string, ...command: string[]) => server.start(name, webUser, command, env);
 
   await writeFile(

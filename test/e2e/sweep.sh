@@ -17,8 +17,9 @@ members() {
 
 cat >/dev/null
 for pid in $(members); do
+    [ -e "/proc/$pid/cmdline" ] || continue
     left=1
-    echo "left over by the end-to-end tests: $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
+    echo "left over by the end-to-end tests: $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | cut -c1-100)" >&2
     kill -TERM "$pid" 2>/dev/null
 done
 tries=0

@@ -1,7 +1,8 @@
 // Workers on a server of our own: the stock Perl worker and the project's executable, configured alike, without cache.
-import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createMark, Daemon, type Mark, makeFolders, type Process, processesOf } from "./processes.ts";
+import { builtExecutable } from "./executable.ts";
+import { createMark, Daemon, type Mark, makeFolders, type Process, processesOf, run } from "./processes.ts";
 import { type OpenqaServer, plainEnv, workerUser } from "./server.ts";
 import { clientConf } from "./server-files.ts";
 import { until } from "./until.ts";
@@ -76,12 +77,13 @@ export async function startStockWorker(server: OpenqaServer, options: WorkerOpti
   );
 }
 
-/** The project's executable, one process for all slots. Waits until all are connected. */
-export async function startOurWorker(
-  server: OpenqaServer,
-  options: WorkerOptions & { readonly executable: string },
-): Promise<Worker> {
-  const executable = await installExecutable(server, options.executable);
+/**
+ * The project's executable, one process for all slots. Waits until all are connected. With E2E_SECOND=stock in the
+ * environment it is stock workers again: that checks comparisons and measurements themselves.
+ */
+export async function startOurWorker(server: OpenqaServer, options: WorkerOptions): Promise<Worker> {
+  if (isSecondStock) return startStockWorker(server, options);
+  const executable = await installExecutable(server);
   return startWorker(server, options, (instances) => [
     {
       name: `worker-ours-${instances[0]}`,
@@ -90,14 +92,12 @@ export async function startOurWorker(
   ]);
 }
 
-/** Copies the executable to where the worker's user can run it, once per server. */
-export async function installExecutable(server: OpenqaServer, executable: string): Promise<string> {
-  const copy = join(server.folder, "bin", "openqa-worker");
-  if (await stat(copy).then(Boolean, () => false)) return copy;
-  await mkdir(join(server.folder, "bin"), { recursive: true });
-  await chmod(join(server.folder, "bin"), 0o755);
-  await copyFile(executable, copy);
-  await chmod(copy, 0o755);
+export const isSecondStock = process.env["E2E_SECOND"] === "stock";
+
+/** Puts the executable where the worker's user can run it. Returns its path. */
+export async function installExecutable(server: OpenqaServer): Promise<string> {
+  const copy = join(server.folder, "openqa-worker");
+  if (!(await Bun.file(copy).exists())) await run(["install", "-m", "755", await builtExecutable(), copy]);
   return copy;
 }
 
@@ -154,6 +154,7 @@ async function startWorker(
       }),
     ),
   );
+  server.addWorkers(daemons);
   const worker = new Worker(server, daemons, instances, mark);
   if (options.waits === false) return worker;
   try {

@@ -1,0 +1,120 @@
+// When the steps of a job happen, seen from outside and in the same way for every worker: the websocket is looked at
+// on its way, isotovideo is wrapped, answers are in nginx's log.
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { OpenqaServer } from "../e2e/server.ts";
+
+/** Passes websockets on to the server's and notes when a job is sent to a worker. */
+export class WebsocketTap {
+  /** Milliseconds since the epoch. */
+  private readonly grabTimes = new Map<number, number>();
+  private constructor(private readonly listener: Bun.TCPSocketListener<Connection>) {}
+
+  static listen(port: number, target: number): WebsocketTap {
+    const tap: WebsocketTap = new WebsocketTap(
+      Bun.listen<Connection>({
+        hostname: "127.0.0.1",
+        port,
+        socket: {
+          async open(client) {
+            client.data = { server: Promise.resolve(undefined) };
+            client.data.server = Bun.connect({
+              hostname: "127.0.0.1",
+              port: target,
+              socket: {
+                data(_, bytes) {
+                  tap.look(bytes);
+                  client.write(bytes);
+                },
+                close: () => void client.end(),
+              },
+            });
+          },
+          async data(client, bytes) {
+            (await client.data.server)?.write(bytes);
+          },
+          async close(client) {
+            (await client.data.server)?.end();
+          },
+        },
+      }),
+    );
+    return tap;
+  }
+
+  grabTime(job: number): number {
+    const time = this.grabTimes.get(job);
+    if (time === undefined) throw new Error(`job ${job} was not seen on a websocket`);
+    return time;
+  }
+
+  close(): void {
+    this.listener.stop(true);
+  }
+
+  /** The message of a job of these tests fits into one read; its NAME begins with the job's number. */
+  private look(bytes: Uint8Array): void {
+    const text = Buffer.from(bytes).toString("latin1");
+    const id = /"type":"grab_job"/.test(text) && /"NAME":"(\d{8})-/.exec(text)?.[1];
+    if (id) this.grabTimes.set(Number(id), Date.now());
+  }
+}
+
+interface Connection {
+  server: Promise<Bun.Socket | undefined>;
+}
+
+/** Value for the job setting ISOTOVIDEO: isotovideo, which notes beside its pool directory when it starts and ends. */
+export async function installWrapper(server: OpenqaServer): Promise<string> {
+  const path = join(server.folder, "isotovideo-timed");
+  const script = `#!/bin/bash
+start=$EPOCHREALTIME
+perl /usr/bin/isotovideo -d
+code=$?
+echo "$start $EPOCHREALTIME" >"$PWD/../isotovideo-\${PWD##*/}"
+exit $code
+`;
+  await writeFile(path, script);
+  await chmod(path, 0o755);
+  return path;
+}
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** When isotovideo of the last job of a slot ran, in milliseconds since the epoch. */
+export async function isotovideoSpan(server: OpenqaServer, instance: number): Promise<Span> {
+  const file = join(server.projectFolder, "pool", `isotovideo-${instance}`);
+  const [from, to] = (await readFile(file, "utf8")).split(" ").map((seconds) => Number(seconds) * 1000);
+  if (from === undefined || to === undefined) throw new Error(`${file} is damaged`);
+  return { from, to };
+}
+
+/** Requests of a job in nginx's log, in milliseconds since the epoch, but those that the measurement itself makes. */
+export async function requestsOf(
+  server: OpenqaServer,
+  job: number,
+): Promise<(Span & { readonly isLast: boolean })[]> {
+  const lines = (await readFile(server.log("nginx-access"), "utf8")).split("\n");
+  return lines.flatMap((line) => {
+    const [end, seconds, , method, path] = line.split(" ");
+    if (method !== "POST" || !path?.startsWith(`/api/v1/jobs/${job}/`)) return [];
+    const to = Number(end) * 1000;
+    return { from: to - Number(seconds) * 1000, to, isLast: path.includes("/set_done") };
+  });
+}
+
+/** How much of a span is covered by at least one of others, in milliseconds. */
+export function covered(span: Span, others: readonly Span[]): number {
+  let reached = span.from;
+  let sum = 0;
+  for (const { from, to } of others.toSorted((a, b) => a.from - b.from)) {
+    const start = Math.max(from, reached);
+    const end = Math.min(to, span.to);
+    if (end > start) sum += end - start;
+    reached = Math.max(reached, Math.min(to, span.to));
+  }
+  return sum;
+}

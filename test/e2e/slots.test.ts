@@ -1,0 +1,116 @@
+// Slots on a real server, without jobs: registration, several slots in one process, and who holds a pool directory.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Daemon } from "./processes.ts";
+import { type OpenqaServer, startLimitMs, startServer, workerUser } from "./server.ts";
+import { until } from "./until.ts";
+import { configureWorker, installExecutable, startOurWorker, startStockWorker } from "./workers.ts";
+
+const limitMs = 120_000;
+/** Between two tries of a stock worker that found its pool locked; it looks again at each status. */
+const refusalLimitMs = 60_000;
+
+let server: OpenqaServer;
+
+beforeAll(async () => {
+  server = await startServer();
+}, startLimitMs);
+
+afterAll(() => server?.stop(), limitMs);
+
+/** Runs a subcommand as the worker's user to its end. */
+async function ourCommand(instance: number, ...words: string[]) {
+  const log = server.log(`command-${instance}-${words[0]}`);
+  const env = await configureWorker(server, { instance, workerClass: "e2e" });
+  const program = await installExecutable(server);
+  const marks = [server.mark];
+  const daemon = await Daemon.start([program, ...words, "--instance", String(instance)], {
+    user: workerUser,
+    env,
+    log,
+    marks,
+  });
+  return { exitCode: await daemon.exited, output: await Bun.file(log).text() };
+}
+
+async function entryOf(instance: number) {
+  return (await server.api.workers()).find((one) => one.instance === instance);
+}
+
+test(
+  "each slot of a process is a free worker of its own for the server, and gone after TERM",
+  async () => {
+    const instance = server.takeInstances(3);
+    const worker = await startOurWorker(server, { instance, slots: 3, workerClass: "e2e" });
+    const entries = await Promise.all(worker.instances.map(entryOf));
+    expect(entries.map((entry) => entry?.isFree)).toEqual([true, true, true]);
+    expect(new Set(entries.map((entry) => entry?.id)).size).toBe(3);
+    expect(await worker.stop()).toBe(0);
+    expect(await worker.processes()).toEqual([]);
+    await until("the server has seen them go", 10_000, async () => {
+      const now = await Promise.all(worker.instances.map(entryOf));
+      return now.every((entry) => entry?.isConnected === false);
+    });
+  },
+  limitMs,
+);
+
+test(
+  "register prints the id of the worker, and the same one again",
+  async () => {
+    const instance = server.takeInstances(1);
+    const first = await ourCommand(instance, "register");
+    expect(first.exitCode).toBe(0);
+    const id = (await entryOf(instance))?.id;
+    expect(id).toBeNumber();
+    expect(first.output.trim().split("\n").at(-1)).toBe(String(id));
+    const again = await ourCommand(instance, "register", "--json");
+    expect(again.exitCode).toBe(0);
+    expect(again.output).toContain(String(id));
+  },
+  limitMs,
+);
+
+test(
+  "a slot that our worker has is refused to a second one with exit code 3, naming the holder",
+  async () => {
+    const instance = server.takeInstances(1);
+    const worker = await startOurWorker(server, { instance, workerClass: "e2e" });
+    for (const subcommand of ["register", "run"]) {
+      const second = await ourCommand(instance, subcommand);
+      expect(second).toMatchObject({ exitCode: 3, output: expect.stringContaining(String(worker.pids[0])) });
+    }
+    expect((await entryOf(instance))?.isFree).toBe(true);
+    await worker.stop();
+  },
+  limitMs,
+);
+
+test(
+  "a slot that a stock worker has is refused to ours",
+  async () => {
+    const instance = server.takeInstances(1);
+    const stock = await startStockWorker(server, { instance, workerClass: "e2e" });
+    for (const subcommand of ["register", "run"]) {
+      const ours = await ourCommand(instance, subcommand);
+      expect(ours).toMatchObject({ exitCode: 3, output: expect.stringContaining(String(stock.pids[0])) });
+    }
+    expect((await entryOf(instance))?.isFree).toBe(true);
+    await stock.stop();
+  },
+  limitMs,
+);
+
+test(
+  "a stock worker gets no slot that ours has",
+  async () => {
+    const instance = server.takeInstances(1);
+    const ours = await startOurWorker(server, { instance, workerClass: "e2e" });
+    const stock = await startStockWorker(server, { instance, workerClass: "e2e", waits: false });
+    await until("the stock worker finds the pool locked", refusalLimitMs, async () =>
+      (await stock.log()).includes("already locked"),
+    );
+    await stock.stop();
+    await ours.stop();
+  },
+  limitMs,
+);
