@@ -1,0 +1,128 @@
+import { expect, test } from "bun:test";
+import * as api from "../../src/webui/jobs-api.ts";
+import type { RestClient } from "../../src/webui/rest-client.ts";
+import debian2023 from "../fixtures/recorded/debian-2023.json";
+import git2026 from "../fixtures/recorded/git-2026.json";
+import { answer, clientFor, reset, type TestContext, testContext, WebUiDoor } from "./web-ui-door.ts";
+
+type Call = (client: RestClient, context: TestContext) => Promise<unknown>;
+
+async function called(call: Call, body = "{}") {
+  await using server = await WebUiDoor.open(answer(200, body));
+  const client = clientFor(server.url);
+  client.workerId = 7;
+  const context = testContext();
+  const answered = await call(client, context);
+  const [request] = server.requests;
+  return { answered, line: request!.line.replace(" HTTP/1.1", ""), body: request!.body.toString(), context };
+}
+
+test.each<[string, Call, string, string]>([
+  [
+    "a status",
+    (ui, ctx) => api.postStatus(ui, "12", { result: {}, worker_id: 0 }, ctx),
+    "POST /api/v1/jobs/12/status",
+    '{"status":{"result":{},"worker_id":7}}',
+  ],
+  [
+    "the setup status",
+    (ui, ctx) => api.postSetupStatus(ui, "12", ctx),
+    "POST /api/v1/jobs/12/status",
+    '{"status":{"setup":1,"worker_id":7}}',
+  ],
+  [
+    "uploading",
+    (ui, ctx) => api.postUploading(ui, "12", ctx),
+    "POST /api/v1/jobs/12/status",
+    '{"status":{"uploading":1,"worker_id":7}}',
+  ],
+  [
+    "a duplicate",
+    (ui, ctx) => api.duplicateJob(ui, "12", ctx),
+    "POST /api/v1/jobs/12/duplicate?dup_type_auto=1",
+    "",
+  ],
+  ["done", (ui, ctx) => api.setDone(ui, "12", {}, ctx), "POST /api/v1/jobs/12/set_done?worker_id=7", ""],
+  [
+    "done with all there is",
+    (ui, ctx) => api.setDone(ui, "12", { result: "incomplete", reason: "a: b", newbuild: true }, ctx),
+    "POST /api/v1/jobs/12/set_done?worker_id=7&result=incomplete&reason=a%3A+b&newbuild=1",
+    "",
+  ],
+])("%s goes out as the server expects it", async (_name, call, line, body) => {
+  expect(await called(call)).toMatchObject({ line, body });
+});
+
+test("upload progress goes to the live view handler", async () => {
+  await using server = await WebUiDoor.open(answer(200, '{"broadcast_count":0}'));
+  const client = clientFor(`http://127.0.0.1:${server.port - 2}`);
+  const progress = {
+    upload_up_to: null,
+    upload_up_to_current_module: false,
+    outstanding_files: 0,
+    outstanding_images: 2,
+  };
+  await api.postUploadProgress(client, "12", progress, testContext());
+  expect(server.requests[0]!.line).toBe("POST /liveviewhandler/api/v1/jobs/12/upload_progress HTTP/1.1");
+});
+
+test("set_done and the setup status have one try, and are not remembered as errors", async () => {
+  await using server = await WebUiDoor.open(answer("503 Busy"));
+  const client = clientFor(server.url);
+  const context = testContext();
+  await expect(api.setDone(client, "12", {}, context)).rejects.toThrow("503 response: Busy");
+  await api.postSetupStatus(client, "12", context);
+  expect(server.requests).toHaveLength(2);
+  expect(client.errors.text()).toBe(undefined);
+  expect(context.entries.map(({ level }) => level)).toEqual(["error", "debug"]);
+});
+
+test("an aborted setup status ends with the signal's reason", async () => {
+  await using server = await WebUiDoor.open(() => context.controller.abort(new Error("stop")));
+  const context = testContext();
+  await expect(api.postSetupStatus(clientFor(server.url), "12", context)).rejects.toThrow("stop");
+});
+
+test("a status that never arrives is remembered", async () => {
+  await using server = await WebUiDoor.open(reset);
+  const client = clientFor(server.url);
+  await expect(api.postStatus(client, "12", {}, testContext())).rejects.toThrow("Connection error");
+  expect(client.errors.text()).toBe("Connection error: Premature connection close");
+});
+
+test.each([
+  ['{"result":1}', { result: 1, knownImages: [], knownFiles: [], jobResult: undefined }],
+  ['{"result":"","known_images":null,"known_files":[5]}', { result: "", knownImages: [], knownFiles: [] }],
+  ['{"known_images":["a"],"known_files":["b"]}', { knownImages: ["a"], knownFiles: ["b"] }],
+])("status answer %s", async (body, parsed) => {
+  const { answered } = await called((ui, ctx) => api.postStatus(ui, "12", {}, ctx), body);
+  expect(answered).toMatchObject(parsed);
+});
+
+test("a job is shown with state, result and reason; an answer without state is an error", async () => {
+  const get: Call = (ui, ctx) => api.getJob(ui, "12", ctx);
+  const job = { id: 12, state: "done", result: "passed", reason: null };
+  const { answered, line } = await called(get, JSON.stringify({ job }));
+  expect(line).toBe("GET /api/v1/jobs/12");
+  expect(answered).toEqual({ state: "done", result: "passed", reason: undefined });
+  await expect(called(get, '{"job":{}}')).rejects.toThrow("200 response: ");
+});
+
+const calls = [...debian2023.calls, ...git2026.calls];
+const recorded = (what: string) =>
+  calls
+    .filter(({ call }) => call.includes(what))
+    .map((each) => [each.call, JSON.stringify(each.answer)] as const);
+
+test.each(recorded("/status"))("recorded answer to %s: %s", async (_call, body) => {
+  const { answered } = await called((ui, ctx) => api.postStatus(ui, "12", {}, ctx), body);
+  const { result, known_images: knownImages = [], known_files: knownFiles = [] } = JSON.parse(body);
+  expect(answered).toMatchObject({ result, knownImages, knownFiles });
+});
+test.each(recorded("/set_done"))("recorded answer to %s: %s", async (_call, body) => {
+  const { answered } = await called((ui, ctx) => api.setDone(ui, "12", {}, ctx), body);
+  expect(answered).toEqual({ result: JSON.parse(body).result });
+});
+test.each(recorded("/duplicate"))("recorded answer to %s: %s", async (_call, body) => {
+  await called((ui, ctx) => api.duplicateJob(ui, "12", ctx), body);
+});
