@@ -1,0 +1,62 @@
+// Starts the supervisor of a job: this very executable, in a session of its own.
+import { constants, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ownSupervisors } from "./job-processes.ts";
+import { exitFile, jobMarker, markerStart, orderFile, stateFolder, supervisorFile } from "./pool-state.ts";
+import type { SuperviseOrder } from "./supervise-order.ts";
+
+export interface IsotovideoStart {
+  readonly command: readonly string[];
+  readonly poolDirectory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Its stdout and stderr are appended to this. */
+  readonly logFile: string;
+  readonly jobId: number | string;
+  /** From TERM to isotovideo to TERM to all that is left. */
+  readonly graceMs: number;
+  /** Program and arguments that take the path of an order; default: this program's own. */
+  readonly supervisorCommand?: readonly string[];
+}
+
+/** Its stdout tells `SupervisorReport`s. */
+export type SupervisorProcess = Bun.Subprocess<"ignore", "pipe", number>;
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+
+export async function spawnSupervisor(start: IsotovideoStart): Promise<SupervisorProcess> {
+  const { poolDirectory, environment, logFile, jobId, supervisorCommand = ownCommand() } = start;
+  const order = await writeOrder(start);
+  const log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
+  try {
+    const child = Bun.spawn([...supervisorCommand, order], {
+      cwd: "/",
+      env: { ...environment, [jobMarker]: `${markerStart(poolDirectory)}${jobId}` },
+      detached: true,
+      stdio: ["ignore", "pipe", log.fd],
+    });
+    ownSupervisors.add(child.pid);
+    void child.exited.finally(() => ownSupervisors.delete(child.pid));
+    return child;
+  } finally {
+    await log.close();
+  }
+}
+
+/** Returns the path of the order; what an earlier supervisor has left there is gone. */
+async function writeOrder({ poolDirectory, command, graceMs }: IsotovideoStart): Promise<string> {
+  const folder = join(poolDirectory, stateFolder);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const name of [supervisorFile, exitFile]) await rm(join(folder, name), { force: true });
+  const order: SuperviseOrder = { format: 1, poolDirectory, command, graceMs };
+  const path = join(folder, orderFile);
+  await writeFile(`${path}.new`, `${JSON.stringify(order)}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return path;
+}
+
+/** This very program, also when a newer one has taken its place on the disk. */
+function ownCommand(): string[] {
+  const isCompiled = Bun.main.startsWith("/$bunfs/");
+  const source = isCompiled ? [] : [join(import.meta.dir, "../../commands/main.ts")];
+  return ["/proc/self/exe", ...source, "__supervise"];
+}
