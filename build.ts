@@ -1,0 +1,23 @@
+// Builds dist/openqa-worker: one executable with everything in it. Subcommands are loaded only when they are called.
+import { rm } from "node:fs/promises";
+
+const outfile = process.argv[2] ?? "dist/openqa-worker";
+await rm(outfile, { force: true });
+const result = await Bun.build({
+  entrypoints: ["commands/main.ts"],
+  format: "esm",
+  splitting: true,
+  minify: true,
+  bytecode: true,
+  compile: {
+    outfile,
+    // A pool directory holds files that a job controls: none of them may configure this program.
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    autoloadPackageJson: false,
+    autoloadTsconfig: false,
+  },
+});
+for (const line of result.logs) console.error(String(line));
+if (!result.success) process.exit(1);
+console.log(`${outfile}: ${(Bun.file(outfile).size / 1e6).toFixed(1)} MB`);

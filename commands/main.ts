@@ -1,0 +1,11 @@
+// Entry of the executable: finds the subcommand and loads that one only. The supervisor of a job is served before
+// anything else is loaded, to keep it small.
+if (process.argv[2] === "__supervise") {
+  const { supervise } = await import("../src/isotovideo/supervise.ts");
+  await supervise(process.argv[3] ?? "");
+} else {
+  const { main } = await import("./cli.ts");
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+export {};

@@ -1,0 +1,57 @@
+// The daemon: runs all slots of a host in one process until it is told to stop. What differs between slots goes by
+// parameter; a fault in one of them is its own affair.
+import type { Settings } from "./config/settings.ts";
+import type { Program } from "./context.ts";
+import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
+import { Logger } from "./ops/log.ts";
+import { openSlotLog, stdoutSink } from "./ops/log-outputs.ts";
+import { becomeSubreaper } from "./process/subreaper.ts";
+import { sleep } from "./sleep.ts";
+import { describeSetup } from "./slot/describe-setup.ts";
+import { findHostFacts, registrationOf } from "./slot/host-facts.ts";
+import { type RunSlotOptions, runSlot } from "./slot/run-slot.ts";
+import { StopRequests } from "./stop-requests.ts";
+
+/** Runs until every slot has ended. Throws `UsageError` when there is nothing to run. */
+export async function runDaemon(slots: readonly Settings[], program: Program): Promise<ExitCode> {
+  const [first] = slots;
+  if (first === undefined) throw new UsageError("no slot to run");
+  const log = new Logger([stdoutSink(first.logLevel)]);
+  const stops = new StopRequests(first.own.stop.totalMs, log, () => process.exit(exitCode.failed));
+  stops.listen();
+  let code: ExitCode = exitCode.done;
+  for (const event of ["uncaughtException", "unhandledRejection"] as const)
+    process.on(event, (error: unknown) => {
+      log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
+      code = exitCode.failed;
+      stops.stop("exception");
+    });
+  becomeSubreaper();
+  const facts = await findHostFacts(first, program, { signal: stops.signals.stop, log });
+  const running = slots.map(async (settings) => {
+    const slotLog = await openSlotLog(settings, program);
+    describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
+    if (settings.hosts.length > 0)
+      await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog });
+  });
+  await Promise.all(running);
+  if (slots.every(({ hosts }) => hosts.length === 0))
+    throw new UsageError("no web UI host to work for (see HOST in workers.ini)");
+  return code;
+}
+
+/** A slot that breaks starts afresh; the others never notice. */
+async function keepRunning(options: RunSlotOptions): Promise<void> {
+  const { settings, stops, log } = options;
+  for (;;) {
+    try {
+      return await runSlot(options);
+    } catch (error) {
+      if (stops.stop.aborted || stops.drain.aborted) throw error;
+      log.error(
+        `The slot broke and starts afresh: ${error instanceof Error ? error.stack : errorText(error)}`,
+      );
+      await sleep(settings.connectIntervalMs, stops.stop);
+    }
+  }
+}

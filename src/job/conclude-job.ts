@@ -1,0 +1,177 @@
+// The end of a job, whatever ended it (protocol 8.1): nothing of it runs any more, everything is delivered that its
+// stop reason asks for, `set_done` comes last. Runs under deadlines of its own, not under the job's signal.
+import { join } from "node:path";
+import type { Context } from "../context.ts";
+import { ApiError, errorText } from "../errors.ts";
+import { announceStop } from "../isotovideo/command-server.ts";
+import type { IsotovideoEnd } from "../isotovideo/start.ts";
+import type { Logger } from "../ops/log.ts";
+import { type GroupFailure, uploadJobFiles } from "../results/job-files.ts";
+import { readBaseState } from "../results/state-files.ts";
+import { sleep } from "../sleep.ts";
+import { duplicateJob, getJob, type JobEnd, postUploading, setDone } from "../webui/jobs-api.ts";
+import { autoinstLogName, endNotes } from "./job-log.ts";
+import { nothingFound, searchLog } from "./log-search.ts";
+import { dependsOnLog, formatReason } from "./reason.ts";
+import { redactVarsFile } from "./redact.ts";
+import type { JobInProgress, JobInput } from "./run-job.ts";
+import { removeJobState } from "./state-file.ts";
+import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
+
+/** What became of a job. */
+export interface JobResult {
+  readonly ending: Ending;
+  /** Result that the server stored; undefined when it could not be told. */
+  readonly result: string | undefined;
+}
+
+export async function concludeJob(progress: JobInProgress, ending: Ending, log: Logger): Promise<JobResult> {
+  const { input, jobLog, isotovideo, record } = progress;
+  const context: Context = { signal: input.giveUp, log };
+  log.info(`Stopping job ${input.job.id}: ${ending.stopReason}`);
+  await record.save("uploading");
+  const announced = tellUploading(progress, context);
+  const end = isotovideo && (await stopIsotovideo(progress, ending, context));
+  const exit = end && ending.stopReason !== "timeout" ? exitText(end) : undefined;
+  jobLog.note(...endNotes(ending.stopReason, exit, new Date()));
+  try {
+    const delivered = await deliver(progress, ending, context);
+    await announced;
+    const result = await finishOnServer(progress, delivered, context);
+    return { ending: delivered, result };
+  } catch (error) {
+    log.error(`Job ${input.job.id} could not be finished on the web UI: ${errorText(error)}`);
+    return { ending, result: undefined };
+  } finally {
+    await removeJobState(input.settings.poolDirectory);
+  }
+}
+
+async function tellUploading({ input }: JobInProgress, context: Context): Promise<void> {
+  try {
+    await postUploading(input.webUi, input.job.id, context);
+  } catch (error) {
+    context.log.warn(`Unable to tell the web UI that job ${input.job.id} uploads: ${errorText(error)}`);
+  }
+}
+
+/** Stop reasons of a job whose isotovideo has ended: it has told developer sessions so. */
+const endedByItself: ReadonlySet<string> = new Set(["done", "died"]);
+
+/** Afterwards no process of the job is alive. */
+async function stopIsotovideo(
+  { isotovideo, prepared, input }: JobInProgress,
+  { stopReason }: Ending,
+  context: Context,
+): Promise<IsotovideoEnd | undefined> {
+  if (!isotovideo) return undefined;
+  const kill = () => void isotovideo.kill();
+  input.kill.addEventListener("abort", kill, { once: true });
+  try {
+    if (input.kill.aborted) return await isotovideo.kill();
+    if (prepared && !endedByItself.has(stopReason)) {
+      const signal = AbortSignal.any([context.signal, input.kill]);
+      await announceStop(prepared.commandServerUrl, stopReason, { signal, log: context.log });
+    }
+    return await isotovideo.stop();
+  } finally {
+    input.kill.removeEventListener("abort", kill);
+  }
+}
+
+/** Uploads files and the last results side by side. A failed upload changes what the job ends as. */
+async function deliver(progress: JobInProgress, ending: Ending, context: Context): Promise<Ending> {
+  const conclusion = conclusions[ending.stopReason];
+  const lastStatus = conclusion.postsLastStatus ? progress.reporter?.finish(context) : undefined;
+  const [files, uploadError] = await Promise.all([
+    conclusion.uploadsLogs ? uploadFiles(progress, conclusion.uploadsAssets, context) : [],
+    lastStatus,
+  ]);
+  if (files.length > 0) return { stopReason: "api-failure" };
+  return uploadError === undefined ? ending : { ...ending, uploadError };
+}
+
+function uploadFiles(
+  { input, jobLog }: JobInProgress,
+  withAssets: boolean,
+  context: Context,
+): Promise<GroupFailure[]> {
+  const { settings, webUi, job } = input;
+  return uploadJobFiles(
+    {
+      webUi,
+      jobId: job.id,
+      poolDirectory: settings.poolDirectory,
+      settings,
+      withAssets,
+      redactVars: (inner) => redactVarsFile(settings.poolDirectory, inner),
+      announce: (name) => jobLog.announceUpload(name),
+    },
+    context,
+  );
+}
+
+/** Sends the result; resolves with the one that the server stored. */
+async function finishOnServer(
+  progress: JobInProgress,
+  ending: Ending,
+  context: Context,
+): Promise<string | undefined> {
+  const { input, isotovideo } = progress;
+  const { job, webUi, settings } = input;
+  const { poolDirectory } = settings;
+  const { stopReason } = ending;
+  const { duplicates, newbuild } = conclusions[stopReason];
+  if (duplicates) await duplicate(progress, context);
+  const { maxResultFileBytes: maxFileBytes } = settings.own.limits;
+  const baseState = await readBaseState({ poolDirectory, maxFileBytes }, context.log);
+  const logPath = join(poolDirectory, autoinstLogName);
+  const hasToSearch = dependsOnLog({ stopReason, baseState });
+  const reason = formatReason({
+    ...ending,
+    hasStarted: isotovideo !== undefined,
+    apiError: ending.apiError ?? webUi.errors.text(),
+    baseState,
+    log: hasToSearch ? await searchLog(logPath, context.signal) : nothingFound,
+  });
+  const result = resultToSend(stopReason, baseState);
+  context.log.info(`Job ${job.id} ends: ${result ?? "result by its modules"}${reason ? ` (${reason})` : ""}`);
+  return await sendResult(input, { result, reason, newbuild }, context);
+}
+
+/**
+ * Repeated until the server has answered, but only after asking whether it took effect: the server fires its hooks at
+ * each call.
+ */
+async function sendResult(
+  { webUi, job, settings }: JobInput,
+  end: JobEnd,
+  context: Context,
+): Promise<string | undefined> {
+  for (let triesLeft = settings.restTries - 1; ; triesLeft--) {
+    try {
+      return (await setDone(webUi, job.id, end, context)).result;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof ApiError) || error.isFinal || triesLeft <= 0) throw error;
+      context.log.warn(`The web UI has not confirmed the end of job ${job.id}: ${error.message}`);
+      await sleep(webUi.host.retryDelayMs, context.signal);
+      const { state, result } = await getJob(webUi, job.id, context);
+      if (state === "done") return result;
+    }
+  }
+}
+
+async function duplicate({ input }: JobInProgress, context: Context): Promise<void> {
+  try {
+    await duplicateJob(input.webUi, input.job.id, context);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    context.log.error(`Unable to duplicate job ${input.job.id}: ${error.message}`);
+  }
+}
+
+function exitText(end: IsotovideoEnd): string {
+  if (end.kind === "exited") return String(end.code);
+  return end.kind === "signalled" ? `ended by ${end.signal}` : "unknown";
+}

@@ -1,0 +1,62 @@
+// The two logs of a job in its pool (protocol 4.4): worker-log.txt has the worker's own lines about it,
+// autoinst-log.txt takes the worker's notes between the output of isotovideo.
+import { machine, release, type, version } from "node:os";
+import { join } from "node:path";
+import { AppendedFile } from "../ops/appended-file.ts";
+import { formatJobLine, fromLevel, type LogLevel, type LogSink } from "../ops/log.ts";
+import { removeEntries } from "../ops/remove-entries.ts";
+
+export const autoinstLogName = "autoinst-log.txt";
+
+export interface JobLog {
+  /** Writes into worker-log.txt. */
+  readonly sink: LogSink;
+  /** Log lines into autoinst-log.txt. */
+  note(...lines: readonly string[]): void;
+  /** Resolves when the notes given so far are in the file: isotovideo's output comes after them. */
+  flush(): Promise<void>;
+  /** A line in both logs, on disk when it resolves. */
+  announceUpload(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts both logs afresh; left-overs of an earlier job that would be uploaded with this one are removed. */
+export async function openJobLog(poolDirectory: string, logLevel: LogLevel): Promise<JobLog> {
+  const leftOvers = ["worker-log.txt", autoinstLogName, "serial0.txt", "serial_terminal.txt"];
+  await removeEntries(poolDirectory, leftOvers);
+  // Both stay open: a job that puts a link in their place does not get lines written elsewhere.
+  const workerLog = await AppendedFile.open(join(poolDirectory, "worker-log.txt"), { isFresh: true });
+  const autoinstLog = await AppendedFile.open(join(poolDirectory, autoinstLogName), { isFresh: true });
+  const sink = fromLevel(logLevel, (entry) => workerLog.write(formatJobLine(entry, logLevel)));
+  const note = (...lines: readonly string[]) => {
+    for (const text of lines)
+      autoinstLog.write(formatJobLine({ level: "info", text, time: Date.now() }, logLevel));
+  };
+  return {
+    sink,
+    note,
+    flush: () => autoinstLog.flush(),
+    async announceUpload(name) {
+      const text = `Uploading ${name}`;
+      sink({ level: "info", text, time: Date.now() });
+      note(text);
+      await Promise.all([workerLog.flush(), autoinstLog.flush()]);
+    },
+    async close() {
+      await Promise.all([workerLog.close(), autoinstLog.close()]);
+    },
+  };
+}
+
+/** First lines of autoinst-log.txt. */
+export function setupNotes(nodeName: string, instance: number): string[] {
+  const system = [type(), release(), version(), machine()].join(" ");
+  return ["+++ setup notes +++", `Running on ${nodeName}:${instance} (${system})`];
+}
+
+/** Last lines before the uploads. `exit` is left out where isotovideo never ran or ran into its time limit. */
+export function endNotes(stopReason: string, exit: string | undefined, now: Date): string[] {
+  const endTime = now.toISOString().slice(0, 19).replace("T", " ");
+  const exitLine = exit === undefined ? [] : [`Isotovideo exit status: ${exit}`];
+  return [...exitLine, "+++ worker notes +++", `End time: ${endTime}`, `Result: ${stopReason}`];
+}

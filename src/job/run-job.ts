@@ -1,0 +1,140 @@
+// A job from accepted to done. This is the table of contents: each step is a call into the module that does it.
+import type { Settings } from "../config/settings.ts";
+import type { Context, Program } from "../context.ts";
+import { ApiError, errorText, SetupFailure } from "../errors.ts";
+import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
+import { type ReportEnd, Reporter } from "../results/reporter.ts";
+import type { WebUi } from "../webui/web-ui.ts";
+import { concludeJob, type JobResult } from "./conclude-job.ts";
+import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
+import { isotovideoCall } from "./isotovideo-call.ts";
+import type { Job } from "./job.ts";
+import { type JobLog, openJobLog, setupNotes } from "./job-log.ts";
+import { JobRecord } from "./job-record.ts";
+import { JobStop } from "./job-stop.ts";
+import { type PreparedJob, setUpJob } from "./set-up.ts";
+import type { Ending } from "./stop-reason.ts";
+
+export interface JobInput {
+  readonly job: Job;
+  readonly webUi: WebUi;
+  readonly settings: Settings;
+  readonly program: Program;
+  /** Address under which the web UI reaches this host. */
+  readonly workerHostname: string;
+  /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
+  readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
+  /** The job is being ended: nothing can stop it any more. */
+  readonly isEnding: () => void;
+  /** Aborted when the processes of the job are to be killed at once. */
+  readonly kill: AbortSignal;
+  /** Aborted when nothing more may be delivered: the worker's own time to stop is over. */
+  readonly giveUp: AbortSignal;
+}
+
+/** What there is of a job so far; its end takes care of whatever exists by then. */
+export interface JobInProgress {
+  readonly input: JobInput;
+  readonly jobLog: JobLog;
+  readonly record: JobRecord;
+  prepared?: PreparedJob;
+  isotovideo?: IsotovideoRun;
+  reporter?: Reporter;
+}
+
+/**
+ * Runs an accepted job until the web UI has its result. The context's signal is aborted with a `JobStop` to stop it.
+ * Never throws for anything that the job or the web UI did; the pool is left for the caller to clean.
+ */
+export async function runJob(input: JobInput, outer: Context): Promise<JobResult> {
+  const { job, settings, program } = input;
+  const jobLog = await openJobLog(settings.poolDirectory, settings.logLevel);
+  const context = { signal: outer.signal, log: outer.log.also(jobLog.sink) };
+  const progress: JobInProgress = { input, jobLog, record: new JobRecord(input, context.log) };
+  try {
+    context.log.info(`Setting up job ${job.id} from ${input.webUi.host.name}`);
+    jobLog.note(...setupNotes(program.nodeName, settings.instance));
+    const ending = await endingOf(() => workOn(progress, context), context);
+    input.isEnding();
+    return await concludeJob(progress, ending, context.log);
+  } finally {
+    await jobLog.close();
+  }
+}
+
+async function workOn(progress: JobInProgress, context: Context): Promise<Ending> {
+  const { input, record, jobLog } = progress;
+  const { settings, webUi } = input;
+  await record.save("setup");
+  const prepared = await withDeadline(setupTimeLimitMs(input.job, settings), context, async (inner) => {
+    const ready = await setUpJob(input, inner);
+    progress.prepared = ready;
+    jobLog.note("+++ worker notes +++");
+    await jobLog.flush();
+    progress.isotovideo = await startIsotovideo(await isotovideoCall(input, ready), inner);
+    return ready;
+  });
+  const isotovideo = progress.isotovideo;
+  if (!isotovideo) throw new Error("isotovideo has been started, but nobody holds it");
+  input.hasStarted({ ...input.job.received, URL: prepared.commandServerUrl });
+  const reporter = new Reporter({
+    webUi,
+    jobId: input.job.id,
+    poolDirectory: settings.poolDirectory,
+    settings,
+    fixed: {
+      worker_id: webUi.workerId ?? 0,
+      cmd_srv_url: prepared.commandServerUrl,
+      worker_hostname: input.workerHostname,
+    },
+    onReported: (reported) => record.noteReported(reported),
+  });
+  progress.reporter = reporter;
+  await record.save("running");
+  return await withDeadline(prepared.maxJobTimeMs, context, (inner) => watch(isotovideo, reporter, inner));
+}
+
+/** Until isotovideo ends, the server gives the job up or the signal is aborted. The reporter is at rest afterwards. */
+async function watch(isotovideo: IsotovideoRun, reporter: Reporter, context: Context): Promise<Ending> {
+  const reporting = new AbortController();
+  const signal = AbortSignal.any([context.signal, reporting.signal]);
+  const reports = reporter.run({ signal, log: context.log });
+  try {
+    return await Promise.race([isotovideo.ended.then(endOfIsotovideo), reports.then(endOfReports)]);
+  } finally {
+    reporting.abort();
+    await reports.catch(() => {});
+    context.signal.throwIfAborted();
+  }
+}
+
+function endOfIsotovideo(end: IsotovideoEnd): Ending {
+  return { stopReason: end.kind === "exited" && end.code === 0 ? "done" : "died" };
+}
+
+async function endOfReports(end: ReportEnd): Promise<Ending> {
+  if (end.why === "no tests scheduled") return { stopReason: "no tests scheduled" };
+  if (end.why === "refused") throw end.error;
+  return await new Promise<never>(() => {});
+}
+
+/** Turns whatever ended the work into why the job ends. */
+async function endingOf(work: () => Promise<Ending>, context: Context): Promise<Ending> {
+  try {
+    return await work();
+  } catch (error) {
+    // Whatever else broke while the job was being stopped: it ends for the reason that it was stopped for.
+    const cause = context.signal.aborted ? context.signal.reason : error;
+    if (cause instanceof JobStop) return { stopReason: cause.stopReason };
+    if (cause instanceof SetupFailure) {
+      context.log.error(`Unable to setup job: ${cause.message}`);
+      return { stopReason: "setup failure", failure: cause };
+    }
+    if (cause instanceof ApiError) {
+      context.log.error(`The web UI has given the job up: ${cause.message}`);
+      return { stopReason: "api-failure", apiError: cause.message };
+    }
+    context.log.error(`Internal error: ${cause instanceof Error ? cause.stack : errorText(cause)}`);
+    return { stopReason: "exception" };
+  }
+}

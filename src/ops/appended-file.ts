@@ -1,0 +1,61 @@
+// A text file that lines are appended to, in order, without blocking anybody: log files of slots and jobs.
+import { constants, type FileHandle, open } from "node:fs/promises";
+
+/** Text waiting to be written beyond this is dropped, with a mark in the file: a full disk must not fill memory. */
+const maxPendingChars = 16 * 1024 * 1024;
+
+export class AppendedFile {
+  private pending = "";
+  private hasDropped = false;
+  private writing: Promise<void> | undefined;
+
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Opens for appending, made when missing; `isFresh`: an old file or link of that name is replaced. */
+  static async open(
+    path: string,
+    { isFresh = false, onError = () => {} }: { isFresh?: boolean; onError?: (error: unknown) => void } = {},
+  ): Promise<AppendedFile> {
+    const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants;
+    const flags = O_WRONLY | O_APPEND | O_CREAT | (isFresh ? O_EXCL | O_NOFOLLOW : 0);
+    return new AppendedFile(await open(path, flags, 0o644), onError);
+  }
+
+  write(text: string): void {
+    if (this.pending.length + text.length > maxPendingChars) {
+      this.hasDropped = true;
+      return;
+    }
+    this.pending += text;
+    this.writing ??= this.drain();
+  }
+
+  /** Resolves when everything given so far is in the file (or could not be written). */
+  async flush(): Promise<void> {
+    await this.writing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.handle.close();
+  }
+
+  private async drain(): Promise<void> {
+    try {
+      while (this.pending !== "") {
+        const text = this.hasDropped ? `${this.pending}[lines are missing here]\n` : this.pending;
+        this.pending = "";
+        this.hasDropped = false;
+        await this.handle.appendFile(text);
+      }
+    } catch (error) {
+      this.pending = "";
+      this.onError(error);
+    } finally {
+      this.writing = undefined;
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// Empties the pool directory of a slot before and after each job (protocol 3.1). Only a directory whose lock this process
+// holds is ever emptied.
+import { readdir } from "node:fs/promises";
+import { basename, isAbsolute, join, normalize } from "node:path";
+import { removeEntries } from "../ops/remove-entries.ts";
+import { runningQemu } from "./left-over-qemu.ts";
+import type { PoolLock } from "./pool-lock.ts";
+
+/**
+ * Removes everything but dot files and the list of packages; `qemu.pid` stays while that qemu runs. Links are removed,
+ * not followed. Throws for a path that cannot be a pool directory of slot N.
+ */
+export async function emptyPoolDirectory({ poolDirectory }: PoolLock, instance: number): Promise<void> {
+  const isPool =
+    isAbsolute(poolDirectory) &&
+    normalize(poolDirectory) === poolDirectory &&
+    basename(poolDirectory) === String(instance) &&
+    basename(join(poolDirectory, "..")) === "pool";
+  if (!isPool) throw new Error(`Refusing to empty ${JSON.stringify(poolDirectory)}: not a pool directory`);
+  const kept = new Set(["worker_packages.txt"]);
+  if ((await runningQemu(poolDirectory)) !== undefined) kept.add("qemu.pid");
+  const names = (await readdir(poolDirectory)).filter((name) => !name.startsWith(".") && !kept.has(name));
+  await removeEntries(poolDirectory, names);
+}

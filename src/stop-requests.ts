@@ -1,0 +1,68 @@
+// What ends the worker (protocol 3.5), as signals that everything waits for: HUP finishes off, the first TERM or INT
+// stops, the second kills the processes of the jobs, the third ends the worker itself.
+import { JobStop } from "./job/job-stop.ts";
+import type { Logger } from "./ops/log.ts";
+
+export interface StopSignals {
+  /** Nothing new is taken, the current job goes on. */
+  readonly drain: AbortSignal;
+  /** The current job ends; the reason is a `JobStop`. */
+  readonly stop: AbortSignal;
+  /** The processes of the current job end at once. */
+  readonly kill: AbortSignal;
+  /** Nothing more is delivered: the time to stop is over. */
+  readonly giveUp: AbortSignal;
+}
+
+export class StopRequests {
+  private readonly controllers = {
+    drain: new AbortController(),
+    stop: new AbortController(),
+    kill: new AbortController(),
+    giveUp: new AbortController(),
+  };
+  readonly signals: StopSignals = {
+    drain: this.controllers.drain.signal,
+    stop: this.controllers.stop.signal,
+    kill: this.controllers.kill.signal,
+    giveUp: this.controllers.giveUp.signal,
+  };
+
+  /** `totalMs`: from the first request to stop until nothing more is delivered. */
+  constructor(
+    private readonly totalMs: number,
+    private readonly log: Logger,
+    private readonly exit: () => void,
+  ) {}
+
+  /** HUP, also several times; without effect after TERM. */
+  drain(): void {
+    if (this.signals.drain.aborted || this.signals.stop.aborted) return;
+    this.log.info("Finishing off: no new jobs are taken, the current ones are completed");
+    this.controllers.drain.abort();
+  }
+
+  /** TERM or INT, or an internal error. */
+  stop(stopReason: "quit" | "exception" = "quit"): void {
+    const { stop, kill } = this.controllers;
+    if (kill.signal.aborted) this.exit();
+    else if (stop.signal.aborted) {
+      this.log.warn("Told to stop again: killing the processes of all jobs");
+      kill.abort();
+    } else this.start(stopReason);
+  }
+
+  private start(stopReason: "quit" | "exception"): void {
+    const { stop, giveUp } = this.controllers;
+    this.log.info("Stopping: current jobs are ended and reported");
+    stop.abort(new JobStop(stopReason));
+    const giveUpLater = setTimeout(() => giveUp.abort(new Error("the time to stop is over")), this.totalMs);
+    giveUpLater.unref();
+  }
+
+  /** From now on the operating system's signals are requests. */
+  listen(): void {
+    process.on("SIGHUP", () => this.drain());
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => this.stop());
+  }
+}
