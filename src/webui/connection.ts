@@ -123,15 +123,11 @@ class MaintainedConnection implements Connection {
 
   private async open(): Promise<{ url: string; closed: Promise<SocketEnd> }> {
     const { client, context } = this;
-    // The first message may come before the caller has the socket.
-    const opened = Promise.withResolvers<void>();
-    const onText = (text: string) => void opened.promise.then(() => this.received(text));
-    const socket = await openWorkerSocket(client, onText, context);
+    const socket = await openWorkerSocket(client, (text) => this.received(text), context);
     this.live = { socket, statuses: this.statusesFor(socket) };
     client.errors.clear("websocket");
     const close = () => socket.close();
     context.signal.addEventListener("abort", close, { once: true });
-    opened.resolve();
     const closed = socket.closed.finally(() => context.signal.removeEventListener("abort", close));
     return { url: socket.url, closed };
   }

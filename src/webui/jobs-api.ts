@@ -11,7 +11,12 @@ type JobId = string | number;
 const names = z.array(z.string()).catch([]);
 const optionalText = z.string().optional().catch(undefined);
 const statusSchema = z
-  .looseObject({ result: z.unknown().optional(), known_images: names, known_files: names, job_result: optionalText })
+  .looseObject({
+    result: z.unknown().optional(),
+    known_images: names,
+    known_files: names,
+    job_result: optionalText,
+  })
   .transform((answer) => ({
     /** 1, or 0 when the job does not run any more for the server. */
     result: answer.result,

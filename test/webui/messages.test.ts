@@ -29,7 +29,7 @@ test.each([
   [{ type: "grab_jobs" }, /^grab_jobs without job data$/],
   [{ type: "grab_jobs", job_info: { data: [], sequence: [] } }, /^grab_jobs without job data$/],
   [{ type: "grab_jobs", job_info: { data: { 1: job(2) }, sequence: [1] } }, /^grab_jobs with job 2 as 1$/],
-])("%p is invalid", (message, why) => {
+])("bad message %# is invalid", (message, why) => {
   expect(parse(message)).toEqual({ kind: "invalid", why: expect.stringMatching(why) });
 });
 

@@ -25,22 +25,27 @@ export class WebUiDoor {
   private readonly sockets = new Set<Socket>();
   private constructor(
     private readonly server: Server,
+    private readonly host: string,
     readonly port: number,
   ) {}
 
-  static async open(...plays: Play[]): Promise<WebUiDoor> {
+  static open(...plays: Play[]): Promise<WebUiDoor> {
+    return WebUiDoor.openAt("127.0.0.1", ...plays);
+  }
+
+  static async openAt(host: string, ...plays: Play[]): Promise<WebUiDoor> {
     const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("No port");
-    const door = new WebUiDoor(server, address.port);
+    const door = new WebUiDoor(server, host, address.port);
     door.plays = plays;
     server.on("connection", (socket) => door.welcome(socket));
     return door;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.host}:${this.port}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
