@@ -128,6 +128,7 @@ class MaintainedConnection implements Connection {
     client.errors.clear("websocket");
     const close = () => socket.close();
     context.signal.addEventListener("abort", close, { once: true });
+    if (context.signal.aborted) close();
     const closed = socket.closed.finally(() => context.signal.removeEventListener("abort", close));
     return { url: socket.url, closed };
   }
