@@ -80,7 +80,7 @@ test("an answer bigger than the limit is none", async () => {
 
 test("a refusal whose text does not end is still one", async () => {
   const play: Play = ({ socket }) => socket.write("HTTP/1.1 404 Gone\r\nContent-Length: 9\r\n\r\n{");
-  const { error, server } = await failedCall(play, { timeouts });
+  const { error, server } = await failedCall(play, { timeouts: { idleMs: 40 } });
   expect(error).toMatchObject({ message: "404 response: Gone", status: 404 });
   expect(server.requests).toHaveLength(1);
 });
