@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Context } from "../context.ts";
 import { stateFolder } from "../isotovideo/pool-state.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
-import { descendantsOf, type ProcessEntry } from "../process/process-list.ts";
-import { sweep } from "../process/sweep.ts";
+import { descendantsOf } from "../process/process-list.ts";
+import { type Selection, sweep } from "../process/sweep.ts";
 import { openInside, readAt } from "../results/pool-file.ts";
 
 /** From TERM to KILL when the set-up is stopped. */
@@ -59,10 +59,7 @@ async function runToEnd(
   });
   const swept = Promise.withResolvers<undefined>();
   const end = () => {
-    sweep((all) => processesOf(hook.pid, all), { graceMs }).then(
-      () => swept.resolve(undefined),
-      swept.reject,
-    );
+    sweep(processesOf(hook.pid), { graceMs }).then(() => swept.resolve(undefined), swept.reject);
   };
   signal.addEventListener("abort", end, { once: true });
   if (signal.aborted) end();
@@ -74,10 +71,13 @@ async function runToEnd(
   }
 }
 
-function processesOf(pid: number | undefined, all: readonly ProcessEntry[]): readonly ProcessEntry[] {
-  if (pid === undefined) return [];
-  const below = new Set(descendantsOf([pid], all));
-  return all.filter((entry) => entry.pid === pid || entry.sessionId === pid || below.has(entry));
+/** All below a process and all of its session, itself included. */
+function processesOf(pid: number | undefined): Selection {
+  if (pid === undefined) return () => [];
+  return (all) => {
+    const below = new Set(descendantsOf([pid], all));
+    return all.filter((entry) => entry.pid === pid || entry.sessionId === pid || below.has(entry));
+  };
 }
 
 async function logOutput(folder: string, { log }: Context): Promise<void> {

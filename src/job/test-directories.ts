@@ -124,8 +124,8 @@ export async function defaultDirectories(
   settings: JobSettings,
   testRoot: string,
 ): Promise<DefaultDirectories> {
-  const { CASEDIR, DISTRI = "", VERSION = "" } = settings;
-  const distribution = CASEDIR && !isUrl(CASEDIR) && !isAbsolute(CASEDIR) ? CASEDIR : DISTRI;
+  const { CASEDIR, DISTRI, VERSION = "" } = settings;
+  const distribution = CASEDIR && !isUrl(CASEDIR) && !isAbsolute(CASEDIR) ? CASEDIR : (DISTRI ?? "");
   const unversioned = resolve(testRoot, `./${distribution}`);
   const versioned = `${unversioned}-${VERSION}`;
   const caseDirectory = isOn(VERSION) && (await exists(versioned)) ? versioned : unversioned;
@@ -135,7 +135,7 @@ export async function defaultDirectories(
   };
   return {
     caseDirectory,
-    productDirectory: await product(DISTRI),
+    productDirectory: await product(DISTRI ?? distribution),
     needles: join(await product(distribution), "needles"),
   };
 }

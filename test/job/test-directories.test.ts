@@ -61,6 +61,12 @@ const linked: readonly Row[] = [
     links: { sle: "ROOT/sle", needles: "ROOT/sle/needles" },
   },
   {
+    name: "CASEDIR = B without DISTRI",
+    given: { CASEDIR: "opensuse" },
+    values: { CASEDIR: "opensuse", PRODUCTDIR: "opensuse/products/opensuse", NEEDLES_DIR: "needles" },
+    links: { opensuse: "ROOT/opensuse", needles: "ROOT/opensuse/products/opensuse/needles" },
+  },
+  {
     name: "CASEDIR relative, with a folder",
     given: { ...distri, CASEDIR: "a/b" },
     values: { CASEDIR: "a/b", PRODUCTDIR: ".", NEEDLES_DIR: "needles" },
