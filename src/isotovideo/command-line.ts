@@ -23,11 +23,16 @@ const defaultImage = "registry.opensuse.org/devel/openqa/containers/os-autoinst_
 
 export function isotovideoCommandLine(facts: CommandLineFacts): CommandLine {
   const { ISOTOVIDEO, OS_AUTOINST_GIT_REPO, OS_AUTOINST_CONTAINER_IMAGE } = facts.settings;
-  if (ISOTOVIDEO) return plain(["/bin/sh", "-c", ISOTOVIDEO]);
+  if (ISOTOVIDEO) return plain(["/bin/sh", "-c", withoutWaitingShell(ISOTOVIDEO)]);
   if (OS_AUTOINST_GIT_REPO) return inContainer(facts, OS_AUTOINST_GIT_REPO);
   if (OS_AUTOINST_CONTAINER_IMAGE)
     return plain(["/bin/sh", "-c", 'echo "$1" >&2; exit 1', "sh", missingRepository]);
   return plain(["perl", facts.isotovideoPath, "-d"]);
+}
+
+/** A plain command takes the shell's place, so that TERM reaches isotovideo and not a shell that waits for it. */
+function withoutWaitingShell(command: string): string {
+  return /^\s*[\w./-]+(\s+[\w@%+=:,./-]+)*\s*$/.test(command) ? `exec ${command}` : command;
 }
 
 /** The job says so in its log and ends as `died`. */

@@ -1,16 +1,14 @@
 // Finds and ends the processes of a pool's job without its supervisor's help: when that was killed, hangs, or is one
 // of an earlier worker.
 import {
-  descendantsOf,
-  environmentValues,
   isAlive,
   isRunning,
-  listProcesses,
   type ProcessEntry,
   type ProcessIdentity,
   readProcess,
-} from "../process/process-list.ts";
-import { type Swept, signalProcess, sweep } from "../process/sweep.ts";
+} from "../process/process-entry.ts";
+import { descendantsOf, environmentValues, listProcesses } from "../process/process-list.ts";
+import { type Swept, signalProcess, sweep, sweepBelow } from "../process/sweep.ts";
 import { jobMarker, markerStart } from "./pool-state.ts";
 
 /** Supervisors that this process has started and that have not ended. */
@@ -30,7 +28,7 @@ export async function findStrays(poolDirectory: string): Promise<readonly Proces
 export async function killSupervised(supervisor: ProcessIdentity): Promise<Swept> {
   if (!(await isRunning(supervisor))) return { ended: [], left: [] };
   await signalProcess(supervisor, "SIGSTOP");
-  const swept = await sweep((all) => descendantsOf([supervisor.pid], all), { graceMs: 0 });
+  const swept = await sweepBelow(supervisor.pid, { graceMs: 0 });
   await signalProcess(supervisor, "SIGKILL");
   return swept;
 }

@@ -3,7 +3,7 @@ import { watch } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Context } from "../context.ts";
-import { isRunning, nameOf } from "../process/process-list.ts";
+import { isRunning, nameOf } from "../process/process-entry.ts";
 import { signalProcess } from "../process/sweep.ts";
 import { findStrays, killStrays, killSupervised } from "./job-processes.ts";
 import { exitFile, stateFolder, supervisorFile } from "./pool-state.ts";
@@ -55,20 +55,21 @@ async function endThroughSupervisor(
   waitMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const look = () => void access(file).then(resolve, () => {});
-  const abort = () => reject(signal.reason);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = () => resolve();
+  const look = () => void access(file).then(end, () => {});
   const watcher = watch(dirname(file), look);
-  const timer = setTimeout(resolve, waitMs);
-  signal.addEventListener("abort", abort);
+  const timer = setTimeout(end, waitMs);
+  signal.addEventListener("abort", end);
   try {
     signal.throwIfAborted();
     look();
     await signalProcess(supervisor, "SIGTERM");
     if (await isRunning(supervisor)) await promise;
+    signal.throwIfAborted();
   } finally {
     watcher.close();
     clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    signal.removeEventListener("abort", end);
   }
 }

@@ -18,6 +18,9 @@ export interface IsotovideoStart {
   readonly supervisorCommand?: readonly string[];
 }
 
+/** Halves what JavaScriptCore keeps for itself. The supervisor takes all `BUN_*` out of isotovideo's environment. */
+const smallRuntime = { BUN_JSC_forceMiniVMMode: "1", BUN_JSC_useBaselineJIT: "0" };
+
 /** Its stdout tells `SupervisorReport`s. */
 export type SupervisorProcess = Bun.Subprocess<"ignore", "pipe", number>;
 
@@ -30,7 +33,7 @@ export async function spawnSupervisor(start: IsotovideoStart): Promise<Superviso
   try {
     const child = Bun.spawn([...supervisorCommand, order], {
       cwd: "/",
-      env: { ...environment, [jobMarker]: `${markerStart(poolDirectory)}${jobId}` },
+      env: { ...environment, ...smallRuntime, [jobMarker]: `${markerStart(poolDirectory)}${jobId}` },
       detached: true,
       stdio: ["ignore", "pipe", log.fd],
     });
@@ -46,10 +49,11 @@ export async function spawnSupervisor(start: IsotovideoStart): Promise<Superviso
 async function writeOrder({ poolDirectory, command, graceMs }: IsotovideoStart): Promise<string> {
   const folder = join(poolDirectory, stateFolder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const name of [supervisorFile, exitFile]) await rm(join(folder, name), { force: true });
+  for (const name of [supervisorFile, exitFile, `${orderFile}.new`])
+    await rm(join(folder, name), { force: true });
   const order: SuperviseOrder = { format: 1, poolDirectory, command, graceMs };
   const path = join(folder, orderFile);
-  await writeFile(`${path}.new`, `${JSON.stringify(order)}\n`, { mode: 0o600 });
+  await writeFile(`${path}.new`, `${JSON.stringify(order)}\n`, { mode: 0o600, flag: "wx" });
   await rename(`${path}.new`, path);
   return path;
 }

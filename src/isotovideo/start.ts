@@ -3,7 +3,7 @@
 import type { Context } from "../context.ts";
 import { errorText, SetupFailure } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
-import { nameOf } from "../process/process-list.ts";
+import { nameOf } from "../process/process-entry.ts";
 import { killStrays, killSupervised } from "./job-processes.ts";
 import { type IsotovideoStart, type SupervisorProcess, spawnSupervisor } from "./spawn-supervisor.ts";
 import { type Exit, readReports, type Supervisor, type SupervisorReport } from "./supervisor-reports.ts";
@@ -41,6 +41,7 @@ export async function startIsotovideo(start: IsotovideoStart, context: Context):
   const reports = readReports(child.stdout);
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
+  if (signal.aborted) kill();
   const first = await nextReport(reports);
   signal.removeEventListener("abort", kill);
   if ("started" in first && !signal.aborted) return runOf(start, child, first.started, reports, context);

@@ -1,16 +1,11 @@
 // The supervisor of one job: a process of its own that outlives the worker. It starts isotovideo, records how it ends
 // and leaves no descendant of it alive. Many of them run at once, so it loads next to nothing, and idle it only waits.
 // TERM: stop isotovideo, then the rest. A second TERM, or INT: kill all at once.
-
-import { write } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { OfdLock, tryLockBytes } from "../process/ofd-lock.ts";
-import { descendantsOf, nameOf, type ProcessEntry, readProcess } from "../process/process-list.ts";
-import { becomeSubreaperOf } from "../process/subreaper.ts";
-import { sweep } from "../process/sweep.ts";
-import { exitFile, poolLockFile, supervisorByte, supervisorFile } from "./pool-state.ts";
+import { nameOf, type ProcessEntry, type ProcessIdentity, readProcess } from "../process/process-entry.ts";
+import { becomeSubreaperOf } from "../process/sole-subreaper.ts";
+import { exitFile, poolLockFile, stateFolder, supervisorByte, supervisorFile } from "./pool-state.ts";
 import { parseOrder, type SuperviseOrder } from "./supervise-order.ts";
 
 /** From TERM to KILL for what isotovideo has left running. */
@@ -21,7 +16,7 @@ const maxNamed = 100;
 /** Runs the order in the file and ends this process. Tells on stdout, a JSON line each, that it started and ended. */
 export async function supervise(path: string): Promise<never> {
   try {
-    await runOrder(parseOrder(await readFile(path, "utf8")), dirname(path));
+    await runOrder(parseOrder(await Bun.file(path).text()));
   } catch (error) {
     await tell({ failed: error instanceof Error ? error.message : String(error) });
     process.exit(1);
@@ -29,9 +24,10 @@ export async function supervise(path: string): Promise<never> {
   process.exit(0);
 }
 
-async function runOrder(order: SuperviseOrder, folder: string): Promise<void> {
+async function runOrder(order: SuperviseOrder): Promise<void> {
   const stop = listenForStop();
-  const lock = await tryLockBytes(join(order.poolDirectory, poolLockFile), supervisorByte);
+  const { poolDirectory } = order;
+  const lock = await tryLockBytes(`${poolDirectory}/${poolLockFile}`, supervisorByte);
   if (!(lock instanceof OfdLock)) throw new Error("another job still runs in the pool directory");
   let isotovideo: Bun.Subprocess | undefined;
   const tree = becomeSubreaperOf(() => (isotovideo && !hasEnded(isotovideo) ? isotovideo.pid : undefined));
@@ -41,7 +37,7 @@ async function runOrder(order: SuperviseOrder, folder: string): Promise<void> {
     ...(await identityOf(process.pid)),
     isotovideo: await identityOf(isotovideo.pid),
   };
-  await replaceFile(folder, supervisorFile, started);
+  await replaceFile(poolDirectory, supervisorFile, started);
   await tell({ started });
 
   await Promise.race([isotovideo.exited, stop.requested]);
@@ -49,7 +45,8 @@ async function runOrder(order: SuperviseOrder, folder: string): Promise<void> {
     isotovideo.kill("SIGTERM");
     await Promise.race([isotovideo.exited, Bun.sleep(order.graceMs), stop.hurried]);
   }
-  const { ended, left } = await sweep((all) => descendantsOf([process.pid], all), {
+  const { sweepBelow } = await import("../process/sweep.ts");
+  const { ended, left } = await sweepBelow(process.pid, {
     graceMs: leftOverGraceMs,
     hurry: stop.hurry,
     isEmpty: () => !tree.hasChildren(),
@@ -64,7 +61,7 @@ async function runOrder(order: SuperviseOrder, folder: string): Promise<void> {
     left: names(left),
   };
   // On a full disk the worker still learns it from the line.
-  await replaceFile(folder, exitFile, end).catch(() => {});
+  await replaceFile(poolDirectory, exitFile, end).catch(() => {});
   await tell({ ended: end });
 }
 
@@ -96,7 +93,7 @@ function hasEnded({ exitCode, signalCode }: Bun.Subprocess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-async function identityOf(pid: number): Promise<{ pid: number; startTicks: string }> {
+async function identityOf(pid: number): Promise<ProcessIdentity> {
   return { pid, startTicks: (await readProcess(pid))?.startTicks ?? "" };
 }
 
@@ -104,13 +101,14 @@ function names(processes: readonly ProcessEntry[]): string[] {
   return processes.slice(0, maxNamed).map(nameOf);
 }
 
-async function replaceFile(folder: string, name: string, content: object): Promise<void> {
-  const path = join(folder, name);
-  await writeFile(`${path}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+async function replaceFile(poolDirectory: string, name: string, content: object): Promise<void> {
+  const path = `${poolDirectory}/${stateFolder}/${name}`;
+  await rm(`${path}.new`, { force: true });
+  await writeFile(`${path}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600, flag: "wx" });
   await rename(`${path}.new`, path);
 }
 
 /** The worker may be gone: then nobody needs to be told. */
 async function tell(report: object): Promise<void> {
-  await promisify(write)(1, `${JSON.stringify(report)}\n`).catch(() => {});
+  await Bun.write(Bun.stdout, `${JSON.stringify(report)}\n`).catch(() => {});
 }

@@ -29,6 +29,7 @@ export async function isotovideoVersion(
 
 /** What `--version` prints, cut; throws the signal's reason. */
 async function ask(path: string, signal: AbortSignal): Promise<string> {
+  signal.throwIfAborted();
   const child = Bun.spawn(["perl", path, "--version"], { stdio: ["ignore", "pipe", "ignore"] });
   const reader = child.stdout.getReader();
   // Not only the child: one of its own children may keep the pipe open.

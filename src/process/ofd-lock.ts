@@ -1,40 +1,37 @@
 // Write locks on bytes of files for the lifetime of their holder: open-file-description locks, which the kernel
 // releases when the process dies. They and POSIX locks of other programs exclude each other; two holders within one
 // process do as well.
-import { close as closeFd, constants, ftruncate, open as openFd, write } from "node:fs";
-import { promisify } from "node:util";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { type ByteRange, ofdLockHolder, setOfdLock } from "./libc.ts";
 
 /** A holder may go away between the attempt to lock and the question who it is. */
 const maxAttempts = 5;
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
-const open = promisify(openFd);
-const close = promisify(closeFd);
+
+/** Keeps descriptors from being collected, and closed, while nobody but the kernel looks at the lock. */
+const heldLocks = new Set<OfdLock>();
 
 export class OfdLock {
-  // A bare descriptor, which no garbage collection closes. It is close-on-exec: no child inherits the lock.
-  private fd: number | undefined;
+  /** The descriptor is close-on-exec: no child inherits the lock. */
   constructor(
-    fd: number,
+    private readonly file: FileHandle,
     private readonly range: ByteRange,
   ) {
-    this.fd = fd;
+    heldLocks.add(this);
   }
 
   /** Replaces the content of the locked file. */
   async write(text: string): Promise<void> {
-    if (this.fd === undefined) throw new Error("The lock has been released");
-    await promisify(ftruncate)(this.fd, 0);
-    await promisify(write)(this.fd, text, 0);
+    if (!heldLocks.has(this)) throw new Error("The lock has been released");
+    await this.file.truncate(0);
+    await this.file.write(text, 0);
   }
 
   async release(): Promise<void> {
-    const { fd } = this;
-    if (fd === undefined) return;
-    this.fd = undefined;
-    setOfdLock(fd, this.range, false);
-    await close(fd);
+    if (!heldLocks.delete(this)) return;
+    setOfdLock(this.file.fd, this.range, false);
+    await this.file.close();
   }
 }
 
@@ -48,29 +45,29 @@ export interface HeldLock {
  * Throws when the file cannot be opened or its file system has no locks.
  */
 export async function tryLockBytes(path: string, range: ByteRange): Promise<OfdLock | HeldLock> {
-  const fd = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+  const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    if (setOfdLock(fd, range, true)) return new OfdLock(fd, range);
-    const holder = ofdLockHolder(fd, range);
+    if (setOfdLock(file.fd, range, true)) return new OfdLock(file, range);
+    const holder = ofdLockHolder(file.fd, range);
     if (holder === undefined) continue;
-    await close(fd);
+    await file.close();
     return { heldBy: knownPid(holder.pid) };
   }
-  await close(fd);
+  await file.close();
   throw new Error(`Cannot lock ${path}: its file system refuses locks`);
 }
 
 /** Who has locked any of the bytes, without locking them. Undefined: nobody, or there is no such file. */
 export async function lockHolder(path: string, range: ByteRange): Promise<HeldLock | undefined> {
-  let fd: number;
+  let file: FileHandle;
   try {
-    fd = await open(path, O_RDWR | O_NOFOLLOW);
+    file = await open(path, O_RDWR | O_NOFOLLOW);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
-  const holder = ofdLockHolder(fd, range);
-  await close(fd);
+  const holder = ofdLockHolder(file.fd, range);
+  await file.close();
   return holder && { heldBy: knownPid(holder.pid) };
 }
 

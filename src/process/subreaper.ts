@@ -1,13 +1,11 @@
 // A child subreaper becomes the parent of descendants whose own parent has ended. So it also has to take them away
 // when they end, which Bun does for the children that it started itself only.
-import { childState, reap, setChildSubreaper } from "./libc.ts";
-import { isAlive, listProcesses } from "./process-list.ts";
+import { reap, setChildSubreaper } from "./libc.ts";
+import { isAlive } from "./process-entry.ts";
+import { listProcesses } from "./process-list.ts";
 
 /** Bun takes its own children away at once: what is still there after this time was adopted. */
 const adoptedAfterMs = 1000;
-/** Zombies taken away in one go; the next SIGCHLD or look goes on. */
-const maxReaped = 10_000;
-
 let isSubreaper = false;
 
 /** Makes this process a child subreaper that takes adopted zombies away, whatever other children it has. */
@@ -33,23 +31,4 @@ export function becomeSubreaper(): void {
     if (earlier.size > 0) lookLater();
   };
   process.on("SIGCHLD", lookLater);
-}
-
-/** Makes this process a child subreaper whose only child started by Bun is `ownChild()`; all others are adopted. */
-export function becomeSubreaperOf(ownChild: () => number | undefined): { hasChildren(): boolean } {
-  setChildSubreaper();
-  const reapAdopted = () => {
-    for (let count = 0; count < maxReaped; count++) {
-      const { endedPid } = childState();
-      if (endedPid === undefined || endedPid === ownChild()) return;
-      reap(endedPid);
-    }
-  };
-  process.on("SIGCHLD", reapAdopted);
-  return {
-    hasChildren: () => {
-      reapAdopted();
-      return childState().hasChildren;
-    },
-  };
 }

@@ -1,13 +1,7 @@
 // Ends a set of processes that may grow while it is being ended: TERM, grace, then rounds of freezing and killing
 // until the kernel says, or several scans in a row, that nobody is left.
-import { setTimeout as elapse } from "node:timers/promises";
-import {
-  isAlive,
-  listProcesses,
-  type ProcessEntry,
-  type ProcessIdentity,
-  readProcess,
-} from "./process-list.ts";
+import { isAlive, type ProcessEntry, type ProcessIdentity, readProcess } from "./process-entry.ts";
+import { descendantsOf, listProcesses } from "./process-list.ts";
 
 /** A scan may miss the child of a process that ends meanwhile, several in a row do not. */
 const emptyScansNeeded = 3;
@@ -47,9 +41,14 @@ export async function sweep(selection: Selection, options: SweepOptions): Promis
     await tree.signal("SIGSTOP");
     await tree.scan();
     await tree.signal("SIGKILL");
-    await elapse(scanIntervalMs);
+    await Bun.sleep(scanIntervalMs);
   }
   return tree.swept();
+}
+
+/** Sweeps all below a process, not this itself. */
+export async function sweepBelow(pid: number, options: SweepOptions): Promise<Swept> {
+  return await sweep((all) => descendantsOf([pid], all), options);
 }
 
 async function endSoftly(tree: Scanner, graceMs: number, hurry: AbortSignal | undefined): Promise<void> {
@@ -57,7 +56,7 @@ async function endSoftly(tree: Scanner, graceMs: number, hurry: AbortSignal | un
   await tree.signal("SIGTERM");
   while (performance.now() < graceEnd && !hurry?.aborted) {
     if (await tree.isGone()) return;
-    await elapse(graceScanIntervalMs);
+    await Bun.sleep(graceScanIntervalMs);
   }
 }
 
@@ -84,7 +83,7 @@ class Scanner {
     await this.scan();
     if (this.isEmpty) return false;
     for (let scans = 1; scans < emptyScansNeeded && this.alive.length === 0; scans++) {
-      await elapse(scanIntervalMs);
+      await Bun.sleep(scanIntervalMs);
       await this.scan();
     }
     return this.alive.length === 0;
