@@ -4,6 +4,7 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { OfdLock, tryLockBytes } from "../process/ofd-lock.ts";
 import { nameOf, type ProcessEntry, type ProcessIdentity, readProcess } from "../process/process-entry.ts";
+import { releaseCodePages } from "../process/release-memory.ts";
 import { becomeSubreaperOf } from "../process/sole-subreaper.ts";
 import { exitFile, poolLockFile, stateFolder, supervisorByte, supervisorFile } from "./pool-state.ts";
 import { parseOrder, type SuperviseOrder } from "./supervise-order.ts";
@@ -39,6 +40,7 @@ async function runOrder(order: SuperviseOrder): Promise<void> {
   };
   await replaceFile(poolDirectory, supervisorFile, started);
   await tell({ started });
+  await releaseCodePages();
 
   await Promise.race([isotovideo.exited, stop.requested]);
   if (!hasEnded(isotovideo)) {

@@ -2,12 +2,14 @@
 import { dlopen } from "bun:ffi";
 
 const { symbols } = dlopen("libc.so.6", {
+  madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   waitid: { args: ["i32", "u32", "ptr", "i32"], returns: "i32" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
 });
 
+const MADV_DONTNEED = 4;
 const F_OFD_GETLK = 36;
 const F_OFD_SETLK = 37;
 const F_WRLCK = 1;
@@ -48,6 +50,11 @@ function flock({ start, length }: ByteRange, type: number): Uint8Array<ArrayBuff
   view.setBigInt64(8, BigInt(start), true);
   view.setBigInt64(16, BigInt(length), true);
   return buffer;
+}
+
+/** Drops pages of a mapping that nobody has written to; they come back from their file. */
+export function releasePages(address: bigint, length: bigint): void {
+  symbols.madvise(address, length, MADV_DONTNEED);
 }
 
 /** Makes this process the parent of descendants whose own parent has ended. */
