@@ -2,7 +2,15 @@
 import { constants, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ownSupervisors } from "./job-processes.ts";
-import { exitFile, jobMarker, markerStart, orderFile, stateFolder, supervisorFile } from "./pool-state.ts";
+import {
+  exitFile,
+  jobMarker,
+  markerStart,
+  orderFile,
+  stateFolder,
+  supervisorFile,
+  supervisorName,
+} from "./pool-state.ts";
 import type { SuperviseOrder } from "./supervise-order.ts";
 
 export interface IsotovideoStart {
@@ -32,6 +40,7 @@ export async function spawnSupervisor(start: IsotovideoStart): Promise<Superviso
   const log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
   try {
     const child = Bun.spawn([...supervisorCommand, order], {
+      argv0: supervisorName,
       cwd: "/",
       env: { ...environment, ...smallRuntime, [jobMarker]: `${markerStart(poolDirectory)}${jobId}` },
       detached: true,

@@ -6,7 +6,14 @@ import { OfdLock, tryLockBytes } from "../process/ofd-lock.ts";
 import { nameOf, type ProcessEntry, type ProcessIdentity, readProcess } from "../process/process-entry.ts";
 import { releaseCodePages } from "../process/release-memory.ts";
 import { becomeSubreaperOf } from "../process/sole-subreaper.ts";
-import { exitFile, poolLockFile, stateFolder, supervisorByte, supervisorFile } from "./pool-state.ts";
+import {
+  exitFile,
+  poolLockFile,
+  stateFolder,
+  supervisorByte,
+  supervisorFile,
+  supervisorName,
+} from "./pool-state.ts";
 import { parseOrder, type SuperviseOrder } from "./supervise-order.ts";
 
 /** From TERM to KILL for what isotovideo has left running. */
@@ -40,6 +47,7 @@ async function runOrder(order: SuperviseOrder): Promise<void> {
   };
   await replaceFile(poolDirectory, supervisorFile, started);
   await tell({ started });
+  await writeFile("/proc/self/comm", supervisorName).catch(() => {});
   await releaseCodePages();
 
   await Promise.race([isotovideo.exited, stop.requested]);

@@ -98,6 +98,17 @@ describe("the supervisor", () => {
     expect(Math.abs(exit.endedAt - Date.now())).toBeLessThan(5000);
   });
 
+  test("is listed by the name of the program", async () => {
+    const run = await pool.start("exec sleep 60");
+    const [argv0, ...rest] = (await Bun.file(`/proc/${run.supervisorPid}/cmdline`).text()).split("\0");
+    expect(argv0).toBe("openqa-worker");
+    expect(rest.slice(-3)).toEqual(["__supervise", pool.path(".openqa-worker/supervise.json"), ""]);
+    await until("it has named itself", async () => {
+      return (await readProcess(run.supervisorPid))?.name === "openqa-worker" || undefined;
+    });
+    await run.kill();
+  });
+
   test("starts afresh where an earlier one has left its files", async () => {
     await (await pool.start("exit 5")).ended;
     const run = await pool.start("sleep 60");
