@@ -5,7 +5,10 @@ if (process.argv[2] === "__supervise") {
   await supervise(process.argv[3] ?? "");
 } else {
   const { main } = await import("./cli.ts");
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  // What has ended does not wait for timers: an unreferenced one does not fire in an idle process of Bun 1.4.
+  process.exit(code);
 }
 
 export {};

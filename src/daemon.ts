@@ -5,6 +5,7 @@ import type { Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
 import { Logger } from "./ops/log.ts";
 import { openSlotLog, stdoutSink } from "./ops/log-outputs.ts";
+import { releaseCodePages } from "./process/release-memory.ts";
 import { becomeSubreaper } from "./process/subreaper.ts";
 import { sleep } from "./sleep.ts";
 import { describeSetup } from "./slot/describe-setup.ts";
@@ -28,16 +29,34 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
     });
   becomeSubreaper();
   const facts = await findHostFacts(first, program, { signal: stops.signals.stop, log });
+  const rest = restLater(log);
   const running = slots.map(async (settings) => {
     const slotLog = await openSlotLog(settings, program);
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
     if (settings.hosts.length > 0)
-      await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog });
+      await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog, rest });
   });
   await Promise.all(running);
   if (slots.every(({ hosts }) => hosts.length === 0))
     throw new UsageError("no web UI host to work for (see HOST in workers.ini)");
   return code;
+}
+
+/** Wait after a slot has come to rest: others that do so at about the same time count as one. */
+const restDelayMs = 3000;
+
+/** To be called whenever a slot has nothing to do for now. */
+function restLater(log: Logger): () => void {
+  let isDue = false;
+  const release = async () => {
+    isDue = false;
+    await releaseCodePages().catch((error) => log.debug(`Unable to release memory: ${errorText(error)}`));
+  };
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => void release(), restDelayMs);
+  };
 }
 
 /** A slot that breaks starts afresh; the others never notice. */

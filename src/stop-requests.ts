@@ -56,8 +56,7 @@ export class StopRequests {
     const { stop, giveUp } = this.controllers;
     this.log.info("Stopping: current jobs are ended and reported");
     stop.abort(new JobStop(stopReason));
-    const giveUpLater = setTimeout(() => giveUp.abort(new Error("the time to stop is over")), this.totalMs);
-    giveUpLater.unref();
+    setTimeout(() => giveUp.abort(new Error("the time to stop is over")), this.totalMs);
   }
 
   /** From now on the operating system's signals are requests. */

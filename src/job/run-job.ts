@@ -100,7 +100,10 @@ async function watch(isotovideo: IsotovideoRun, reporter: Reporter, context: Con
   const signal = AbortSignal.any([context.signal, reporting.signal]);
   const reports = reporter.run({ signal, log: context.log });
   try {
-    return await Promise.race([isotovideo.ended.then(endOfIsotovideo), reports.then(endOfReports)]);
+    return await Promise.race([
+      isotovideo.ended.then(endOfIsotovideo),
+      reports.then((end) => endOfReports(end, signal)),
+    ]);
   } finally {
     reporting.abort();
     await reports.catch(() => {});
@@ -112,10 +115,11 @@ function endOfIsotovideo(end: IsotovideoEnd): Ending {
   return { stopReason: end.kind === "exited" && end.code === 0 ? "done" : "died" };
 }
 
-async function endOfReports(end: ReportEnd): Promise<Ending> {
-  if (end.why === "no tests scheduled") return { stopReason: "no tests scheduled" };
+/** The reports end by themselves only when the job has to. */
+function endOfReports(end: ReportEnd, signal: AbortSignal): Ending {
   if (end.why === "refused") throw end.error;
-  return await new Promise<never>(() => {});
+  if (end.why === "aborted") throw signal.reason;
+  return { stopReason: end.why };
 }
 
 /** Turns whatever ended the work into why the job ends. */

@@ -18,7 +18,7 @@ export function becomeSubreaper(): void {
   const lookLater = () => {
     if (isLookDue) return;
     isLookDue = true;
-    setTimeout(() => void look(), adoptedAfterMs).unref();
+    setTimeout(() => void look(), adoptedAfterMs);
   };
   const look = async () => {
     isLookDue = false;

@@ -19,6 +19,8 @@ export interface RunSlotOptions {
   readonly facts: HostFacts;
   readonly stops: StopSignals;
   readonly log: Logger;
+  /** Called whenever the slot has nothing to do for now. */
+  readonly rest: () => void;
 }
 
 /** Until told to stop, or until no web UI host takes this slot. Throws for internal errors only. */

@@ -30,6 +30,8 @@ export interface SlotOptions {
   readonly lock: PoolLock;
   readonly stops: StopSignals;
   readonly log: Logger;
+  /** Called whenever the slot has nothing to do for now. */
+  readonly rest: () => void;
 }
 
 /** The job that the slot has, from the offer on. */
@@ -90,6 +92,7 @@ export class Slot implements Peer {
 
   stateChanged(connection: Connection, state: ConnectionState): void {
     this.connections.set(connection.host.name, { connection, state });
+    if (state === "connected" && !this.current) this.options.rest();
     this.endIfDone();
   }
 
@@ -231,6 +234,7 @@ export class Slot implements Peer {
   }
 
   private jobEnded(): void {
+    this.options.rest();
     if (this.options.settings.terminateAfterJobsDone) this.close("TERMINATE_AFTER_JOBS_DONE");
     this.endIfDone();
   }

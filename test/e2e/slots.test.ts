@@ -70,35 +70,32 @@ test(
   limitMs,
 );
 
-test(
-  "a slot that our worker has is refused to a second one with exit code 3, naming the holder",
-  async () => {
-    const instance = server.takeInstances(1);
-    const worker = await startOurWorker(server, { instance, workerClass: "e2e" });
-    for (const subcommand of ["register", "run"]) {
-      const second = await ourCommand(instance, subcommand);
-      expect(second).toMatchObject({ exitCode: 3, output: expect.stringContaining(String(worker.pids[0])) });
-    }
-    expect((await entryOf(instance))?.isFree).toBe(true);
-    await worker.stop();
-  },
-  limitMs,
-);
-
-test(
-  "a slot that a stock worker has is refused to ours",
-  async () => {
-    const instance = server.takeInstances(1);
-    const stock = await startStockWorker(server, { instance, workerClass: "e2e" });
-    for (const subcommand of ["register", "run"]) {
-      const ours = await ourCommand(instance, subcommand);
-      expect(ours).toMatchObject({ exitCode: 3, output: expect.stringContaining(String(stock.pids[0])) });
-    }
-    expect((await entryOf(instance))?.isFree).toBe(true);
-    await stock.stop();
-  },
-  limitMs,
-);
+for (const [whose, startHolder] of [
+  ["our", startOurWorker],
+  ["a stock", startStockWorker],
+] as const)
+  test(
+    `a slot of ${whose} worker is refused to register, and taken by a second worker once it is free`,
+    async () => {
+      const instance = server.takeInstances(1);
+      const holder = await startHolder(server, { instance, workerClass: "e2e" });
+      const refusal = `already locked by process ${holder.pids[0]}`;
+      const registered = await ourCommand(instance, "register");
+      expect(registered).toMatchObject({ exitCode: 3, output: expect.stringContaining(refusal) });
+      const second = await startOurWorker(server, { instance, workerClass: "e2e", waits: false });
+      await until("the second worker finds the pool locked", refusalLimitMs, async () =>
+        (await second.log()).includes(refusal),
+      );
+      expect(await second.log()).not.toContain("Registering");
+      expect((await entryOf(instance))?.isFree).toBe(true);
+      await holder.stop();
+      await until("the second worker has taken the slot", refusalLimitMs, async () =>
+        (await second.log()).includes("Registered and connected"),
+      );
+      expect(await second.stop()).toBe(0);
+    },
+    limitMs,
+  );
 
 test(
   "a stock worker gets no slot that ours has",
