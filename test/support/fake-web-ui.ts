@@ -159,9 +159,14 @@ export class FakeWebUi {
   /** Makes a job and sends it to a worker (default: the only one), which must be connected. */
   offer(settings: Record<string, unknown> = {}, workerId = this.onlyWorker()): FakeJob {
     const job = this.state.add(settings);
+    this.offerAgain(job, workerId);
+    return job;
+  }
+
+  /** As the scheduler does it with a rejected job. */
+  offerAgain(job: FakeJob, workerId = this.onlyWorker()): void {
     this.state.assign(job, workerId);
     this.send(workerId, { type: "grab_job", job: this.state.asSent(job) });
-    return job;
   }
 
   /** As a user does it: the job is cancelled for the server, the worker is told. */

@@ -1,0 +1,85 @@
+// A fake web UI with a temporary worker that has registered there; what tests of the whole worker start with.
+import { afterEach } from "bun:test";
+import { type FakeJob, type FakeWebUi, type RecordedMessage, startFakeWebUi } from "./fake-web-ui.ts";
+import {
+  plainJob,
+  startWorker,
+  type TemporaryWorker,
+  type TemporaryWorkerOptions,
+} from "./temporary-worker.ts";
+
+export interface WorkerHost {
+  readonly ui: FakeWebUi;
+  readonly worker: TemporaryWorker;
+  readonly workerId: number;
+}
+
+const open: { stop(): Promise<void> }[] = [];
+
+/** Ends after each test of the calling file whatever the test started. */
+export function stopHostsAfterEach(): void {
+  afterEach(async () => {
+    for (const one of open.splice(0).reverse()) await one.stop();
+  });
+}
+
+/** Is stopped after the test, as are those below. */
+export async function openWebUi(): Promise<FakeWebUi> {
+  const ui = await startFakeWebUi();
+  open.push(ui);
+  return ui;
+}
+
+export async function openWorker(
+  uis: FakeWebUi | FakeWebUi[],
+  options?: TemporaryWorkerOptions,
+): Promise<TemporaryWorker> {
+  const worker = await startWorker(uis, options);
+  open.push(worker);
+  return worker;
+}
+
+/** A worker that is connected and idle. */
+export async function openHost(options?: TemporaryWorkerOptions): Promise<WorkerHost> {
+  const ui = await openWebUi();
+  const worker = await openWorker(ui, options);
+  return { ui, worker, workerId: await ui.registered() };
+}
+
+/** The worker still does its work: it takes a job and finishes it. */
+export async function finishesNextJob(ui: FakeWebUi, workerId?: number): Promise<void> {
+  const from = ui.now;
+  const job = ui.offer(plainJob, workerId);
+  await accepts(ui, job, from, workerId);
+  await ui.setDone(job.id);
+  if (job.result !== "passed") throw new Error(`Next job ended as ${job.result}, ${job.reason}`);
+}
+
+/** A slot whose last job has just ended may still be cleaning up; the scheduler then offers the job again. */
+async function accepts(ui: FakeWebUi, job: FakeJob, from: number, workerId?: number): Promise<void> {
+  for (let offers = 1; ; offers++) {
+    const answer = await ui.message(({ value }) => ["accepted", "rejected"].includes(String(value["type"])), {
+      from,
+    });
+    if (answer.value["type"] === "accepted") return;
+    if (answer.value["reason"] !== "currently stopping" || offers > 100)
+      throw new Error(`Next job was rejected: ${answer.text}`);
+    from = answer.index + 1;
+    ui.offerAgain(job, workerId);
+  }
+}
+
+/** Resolves when a module's result has arrived. */
+export async function moduleReported(ui: FakeWebUi, job: FakeJob, module = "shell"): Promise<void> {
+  await ui.request(
+    ({ answer }) => answer !== undefined && Array.isArray(job.results.get(module)?.["details"]),
+  );
+}
+
+/** Resolves with the message that rejects this job id. */
+export async function rejected(ui: FakeWebUi, id: number | string): Promise<RecordedMessage> {
+  return await ui.message(({ value }) => {
+    const { type, job_ids } = value;
+    return type === "rejected" && Array.isArray(job_ids) && job_ids.map(String).includes(String(id));
+  });
+}
