@@ -14,7 +14,7 @@ const subcommands: Readonly<Record<string, { summary: string; load: () => Promis
   register: { summary: "register a slot once and print its worker id", load: () => import("./register.ts") },
 };
 
-export const exitCodeHelp = `
+const exitCodeHelp = `
 Exit codes:
   0  done
   1  failed
@@ -41,10 +41,9 @@ async function createProgram(argv: readonly string[], finish: (code: ExitCode) =
   const program = new Command("openqa-worker")
     .description("Worker of openQA: one process for all slots of a host.")
     .version(version, "-V, --version")
-    .addHelpText(
-      "after",
-      `\nFlags without a subcommand mean "run": openqa-worker --instance 1\n${exitCodeHelp}`,
-    )
+    .addHelpText("after", '
+Flags without a subcommand mean "run": openqa-worker --instance 1')
+    .addHelpText("afterAll", exitCodeHelp)
     .enablePositionalOptions()
     .exitOverride();
   const called = withSubcommand(argv)[0];

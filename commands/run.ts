@@ -21,6 +21,7 @@ export function create(finish: (code: ExitCode) => void): Command {
         instances.map((instance) => loadSettings({ instance, flags, program })),
       );
       if (options.showConfig) {
+        for (const problem of new Set(slots.flatMap(({ problems }) => problems))) console.error(problem);
         console.log(slots.map(describeSettings).join("\n\n"));
         finish(exitCode.done);
       } else finish(await runDaemon(slots, program));

@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type JobState, readJobState, removeJobState, writeJobState } from "../../src/job/state-file.ts";
+
+let pool = "";
+beforeEach(async () => {
+  pool = await mkdtemp(join(tmpdir(), "state-file-"));
+});
+afterEach(() => rm(pool, { recursive: true }));
+
+const state: JobState = {
+  format: 1,
+  job: { id: "12", settings: { JOBTOKEN: "secret" } },
+  host: "openqa.example.com",
+  workerId: 3,
+  phase: "running",
+  acceptedAt: 1_000,
+  startedAt: 2_000,
+  reported: { upTo: "boot" },
+};
+
+test("what was written is read again, for its owner only", async () => {
+  await writeJobState(pool, { ...state, phase: "setup" });
+  await writeJobState(pool, state);
+  expect(await readJobState(pool)).toEqual(state);
+  expect((await stat(join(pool, ".openqa-worker/job.json"))).mode & 0o077).toBe(0);
+});
+
+test.each(["", "{", "[]", '{"format":2}', '{"format":1,"job":{}}'])(
+  "a file with %p counts as none",
+  async (text) => {
+    await writeJobState(pool, state);
+    await writeFile(join(pool, ".openqa-worker/job.json"), text);
+    expect(await readJobState(pool)).toBeUndefined();
+  },
+);
+
+test("a pool without a job has no state, before and after", async () => {
+  expect(await readJobState(pool)).toBeUndefined();
+  await writeJobState(pool, state);
+  await removeJobState(pool);
+  expect(await readdir(pool)).toEqual([]);
+});
