@@ -1,8 +1,7 @@
 // Builds dist/openqa-worker: one executable with everything in it. Subcommands are loaded only when they are called.
-import { rm } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 
 const outfile = process.argv[2] ?? "dist/openqa-worker";
-await rm(outfile, { force: true });
 const result = await Bun.build({
   entrypoints: ["commands/main.ts"],
   format: "esm",
@@ -10,7 +9,7 @@ const result = await Bun.build({
   minify: true,
   bytecode: true,
   compile: {
-    outfile,
+    outfile: `${outfile}.new`,
     // A pool directory holds files that a job controls: none of them may configure this program.
     autoloadDotenv: false,
     autoloadBunfig: false,
@@ -20,4 +19,6 @@ const result = await Bun.build({
 });
 for (const line of result.logs) console.error(String(line));
 if (!result.success) process.exit(1);
+// By rename: whoever runs the old one is not disturbed.
+await rename(`${outfile}.new`, outfile);
 console.log(`${outfile}: ${(Bun.file(outfile).size / 1e6).toFixed(1)} MB`);

@@ -41,8 +41,7 @@ async function createProgram(argv: readonly string[], finish: (code: ExitCode) =
   const program = new Command("openqa-worker")
     .description("Worker of openQA: one process for all slots of a host.")
     .version(version, "-V, --version")
-    .addHelpText("after", '
-Flags without a subcommand mean "run": openqa-worker --instance 1')
+    .addHelpText("after", '\nFlags without a subcommand mean "run": openqa-worker --instance 1')
     .addHelpText("afterAll", exitCodeHelp)
     .enablePositionalOptions()
     .exitOverride();
