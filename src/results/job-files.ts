@@ -23,8 +23,8 @@ export interface GroupFailure {
   readonly error: Error;
 }
 
-/** Names in the pool of the logs that every line of the others still goes into: they come last. */
-const lastLogs = ["autoinst-log.txt", "worker-log.txt"];
+/** Logs that every line about the others still goes into: they come last; the last line of the last one is its own. */
+const lastLogs = ["worker-log.txt", "autoinst-log.txt"];
 
 /** Name in the pool, and name on the server where that is another. Of several for one name the last counts. */
 const otherLogs: readonly (readonly [string, string?])[] = [
@@ -74,11 +74,10 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   const isOver = failures.some(({ group, error }) => group === "logs" || isJobGivenUp(error));
   if (isOver) return failures;
   const there = await listVisible(options, ".", context);
-  const failure = await uploadAll(
-    "logs",
-    lastLogs.filter((name) => there.includes(name)).map((name) => fileItem(options, name, name)),
-    new Lanes(1),
-  );
+  const names = lastLogs.filter((name) => there.includes(name));
+  for (const name of names) await options.announce(name);
+  const items = names.map((name) => fileItem(options, name, name));
+  const failure = await uploadGroup("logs", items, lanes, async () => {}, context);
   return failure ? [...failures, failure] : failures;
 }
 
