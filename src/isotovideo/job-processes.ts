@@ -9,10 +9,7 @@ import {
 } from "../process/process-entry.ts";
 import { descendantsOf, environmentValues, listProcesses } from "../process/process-list.ts";
 import { type Swept, signalProcess, sweep, sweepBelow } from "../process/sweep.ts";
-import { jobMarker, markerStart } from "./pool-state.ts";
-
-/** Supervisors that this process has started and that have not ended. */
-export const ownSupervisors = new Set<number>();
+import { poolMark } from "./pool-state.ts";
 
 /** Kills all that belongs to the pool's job and is found without its supervisor. */
 export async function killStrays(poolDirectory: string): Promise<Swept> {
@@ -34,24 +31,21 @@ export async function killSupervised(supervisor: ProcessIdentity): Promise<Swept
 }
 
 /**
- * Whoever was started with the pool's marker; what this process has adopted, as a child subreaper, and what carries no
- * other job's marker: whatever clears its environment has a session of its own all the same. And all below these.
+ * Whoever carries the pool's mark, what this process has adopted without any, and all below these. A process that has
+ * cleared its environment has been adopted if it has a session of its own: this process starts none of these unmarked.
  */
 function strays(poolDirectory: string) {
+  const { name, start } = poolMark(poolDirectory);
   return async (all: readonly ProcessEntry[]): Promise<readonly ProcessEntry[]> => {
-    const markers = await environmentValues(jobMarker);
+    const marks = await environmentValues(name);
     const session = (await readProcess(process.pid))?.sessionId;
-    const isAdopted = ({ pid, parentPid, sessionId }: ProcessEntry) =>
-      parentPid === process.pid && sessionId !== session && !ownSupervisors.has(pid) && !markers.has(pid);
-    const isMarked = ({ pid }: ProcessEntry) =>
-      markers.get(pid)?.startsWith(markerStart(poolDirectory)) === true;
-    const found = all.filter((entry) => isMarked(entry) || isAdopted(entry));
-    return [
-      ...found,
-      ...descendantsOf(
-        found.map(({ pid }) => pid),
-        all,
-      ),
-    ];
+    const belongs = ({ pid, parentPid, sessionId }: ProcessEntry) => {
+      const mark = marks.get(pid);
+      if (mark !== undefined) return mark.startsWith(start);
+      return parentPid === process.pid && sessionId !== session;
+    };
+    const found = all.filter(belongs);
+    const pids = found.map(({ pid }) => pid);
+    return [...found, ...descendantsOf(pids, all)];
   };
 }

@@ -1,4 +1,4 @@
-// What the worker and the supervisor of a job keep in the pool directory, by name. No code: the supervisor loads this.
+// What the worker and the supervisor of a job keep in the pool directory, by name. The supervisor loads this.
 
 /** In it: the worker's pid; its bytes are locked (protocol 3.1). */
 export const poolLockFile = ".locked";
@@ -17,10 +17,17 @@ export const exitFile = "exit.json";
 /** What lists of processes show: it is started by a path that says nothing. */
 export const supervisorName = "openqa-worker";
 
-/** Environment variable that all processes of a job are started with. */
-export const jobMarker = "OPENQA_WORKER_JOB";
+const markName = "OPENQA_WORKER_JOB";
 
-/** Start of its value, the same for all jobs of a pool. */
-export function markerStart(poolDirectory: string): string {
-  return `${poolDirectory}#`;
+/**
+ * Environment that tells whose a process is: for all processes of a job, and for everything else that the worker starts
+ * in a session of its own. `what` is the job's id, or what else it is.
+ */
+export function jobMark(poolDirectory: string, what: number | string): Record<string, string> {
+  return { [markName]: `${poolDirectory}#${what}` };
+}
+
+/** Name of the variable, and what its value begins with for everything of a pool. */
+export function poolMark(poolDirectory: string): { readonly name: string; readonly start: string } {
+  return { name: markName, start: `${poolDirectory}#` };
 }

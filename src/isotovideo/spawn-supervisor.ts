@@ -1,16 +1,7 @@
 // Starts the supervisor of a job: this very executable, in a session of its own.
 import { constants, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ownSupervisors } from "./job-processes.ts";
-import {
-  exitFile,
-  jobMarker,
-  markerStart,
-  orderFile,
-  stateFolder,
-  supervisorFile,
-  supervisorName,
-} from "./pool-state.ts";
+import { exitFile, jobMark, orderFile, stateFolder, supervisorFile, supervisorName } from "./pool-state.ts";
 import type { SuperviseOrder } from "./supervise-order.ts";
 
 export interface IsotovideoStart {
@@ -39,16 +30,13 @@ export async function spawnSupervisor(start: IsotovideoStart): Promise<Superviso
   const order = await writeOrder(start);
   const log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
   try {
-    const child = Bun.spawn([...supervisorCommand, order], {
+    return Bun.spawn([...supervisorCommand, order], {
       argv0: supervisorName,
       cwd: "/",
-      env: { ...environment, ...smallRuntime, [jobMarker]: `${markerStart(poolDirectory)}${jobId}` },
+      env: { ...environment, ...smallRuntime, ...jobMark(poolDirectory, jobId) },
       detached: true,
       stdio: ["ignore", "pipe", log.fd],
     });
-    ownSupervisors.add(child.pid);
-    void child.exited.finally(() => ownSupervisors.delete(child.pid));
-    return child;
   } finally {
     await log.close();
   }

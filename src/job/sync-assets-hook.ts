@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Context } from "../context.ts";
-import { stateFolder } from "../isotovideo/pool-state.ts";
+import { jobMark, stateFolder } from "../isotovideo/pool-state.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
 import { descendantsOf } from "../process/process-list.ts";
 import { type Selection, sweep } from "../process/sweep.ts";
@@ -49,7 +49,7 @@ async function runToEnd(
   // Output to a file: a pipe would stay open for as long as anything that the command leaves running.
   const hook = execa("/bin/sh", ["-c", 'exec /bin/sh -c "$1" >"$0" 2>&1', outputPath, command], {
     cwd: poolDirectory,
-    env: environment,
+    env: { ...environment, ...jobMark(poolDirectory, "sync-assets-hook") },
     extendEnv: false,
     stdio: "ignore",
     reject: false,

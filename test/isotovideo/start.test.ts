@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { SetupFailure } from "../../src/errors.ts";
 import { killSupervised } from "../../src/isotovideo/job-processes.ts";
+import { jobMark } from "../../src/isotovideo/pool-state.ts";
 import { parseStat, readProcess } from "../../src/process/process-entry.ts";
 import { listProcesses } from "../../src/process/process-list.ts";
 import { supervisorHolds } from "../../src/slot/pool-lock.ts";
@@ -231,6 +232,21 @@ describe("when the supervisor", () => {
     } finally {
       await other.remove();
     }
+  });
+
+  test("is killed, what the worker itself has started for other pools goes on", async () => {
+    const run = await pool.startFake(nasty);
+    const hook = Bun.spawn(["sleep", "60"], {
+      detached: true,
+      env: { ...process.env, ...jobMark("/elsewhere", "hook") },
+    });
+    const child = Bun.spawn(["sleep", "60"]);
+    process.kill(run.supervisorPid, "SIGKILL");
+    expect(await run.ended).toEqual({ kind: "lost" });
+    expect((await pool.alive()).map(({ pid }) => pid).sort()).toEqual([hook.pid, child.pid].sort());
+    hook.kill();
+    child.kill();
+    await Promise.all([hook.exited, child.exited]);
   });
 
   test("hangs, it is killed with all below it", async () => {
