@@ -6,6 +6,7 @@ import { OfdLock, tryLockBytes } from "../process/ofd-lock.ts";
 import { nameOf, type ProcessEntry, type ProcessIdentity, readProcess } from "../process/process-entry.ts";
 import { releaseCodePages } from "../process/release-memory.ts";
 import { becomeSubreaperOf } from "../process/sole-subreaper.ts";
+import type { Swept } from "../process/sweep.ts";
 import {
   exitFile,
   poolLockFile,
@@ -34,41 +35,50 @@ export async function supervise(path: string): Promise<never> {
 
 async function runOrder(order: SuperviseOrder): Promise<void> {
   const stop = listenForStop();
-  const { poolDirectory } = order;
+  const { poolDirectory, graceMs } = order;
   const lock = await tryLockBytes(`${poolDirectory}/${poolLockFile}`, supervisorByte);
   if (!(lock instanceof OfdLock)) throw new Error("another job still runs in the pool directory");
   let isotovideo: Bun.Subprocess | undefined;
   const tree = becomeSubreaperOf(() => (isotovideo && !hasEnded(isotovideo) ? isotovideo.pid : undefined));
   isotovideo = startCommand(order);
-  const started = {
-    format: 1,
-    ...(await identityOf(process.pid)),
-    isotovideo: await identityOf(isotovideo.pid),
-  };
-  await replaceFile(poolDirectory, supervisorFile, started);
-  await tell({ started });
-  await writeFile("/proc/self/comm", supervisorName).catch(() => {});
-  await releaseCodePages();
+  await tellStart(poolDirectory, isotovideo.pid);
 
   await Promise.race([isotovideo.exited, stop.requested]);
   if (!hasEnded(isotovideo)) {
     isotovideo.kill("SIGTERM");
-    await Promise.race([isotovideo.exited, Bun.sleep(order.graceMs), stop.hurried]);
+    await Promise.race([isotovideo.exited, Bun.sleep(graceMs), stop.hurried]);
   }
   const { sweepBelow } = await import("../process/sweep.ts");
-  const { ended, left } = await sweepBelow(process.pid, {
+  const swept = await sweepBelow(process.pid, {
     graceMs: leftOverGraceMs,
     hurry: stop.hurry,
     isEmpty: () => !tree.hasChildren(),
   });
   await isotovideo.exited;
-  const { exitCode, signalCode } = isotovideo;
+  await tellEnd(poolDirectory, isotovideo, swept);
+}
+
+async function tellStart(poolDirectory: string, isotovideoPid: number): Promise<void> {
+  const supervisor = await identityOf(process.pid);
+  const started = { format: 1, ...supervisor, isotovideo: await identityOf(isotovideoPid) };
+  await replaceFile(poolDirectory, supervisorFile, started);
+  await tell({ started });
+  // Neither matters to the job.
+  await writeFile("/proc/self/comm", supervisorName).catch(() => {});
+  await releaseCodePages().catch(() => {});
+}
+
+async function tellEnd(
+  poolDirectory: string,
+  { pid, exitCode, signalCode }: Bun.Subprocess,
+  swept: Swept,
+): Promise<void> {
   const end = {
     format: 1,
     ...(signalCode === null ? { code: exitCode } : { signal: signalCode }),
     endedAt: Date.now(),
-    swept: names(ended.filter(({ pid }) => pid !== isotovideo.pid)),
-    left: names(left),
+    swept: names(swept.ended.filter((entry) => entry.pid !== pid)),
+    left: names(swept.left),
   };
   // On a full disk the worker still learns it from the line.
   await replaceFile(poolDirectory, exitFile, end).catch(() => {});
