@@ -105,7 +105,7 @@ export class Jobs {
   assign(job: FakeJob, workerId: number): void {
     job.state = "assigned";
     job.assignedWorker = workerId;
-    this.workerOf(workerId).currentJob = job.id;
+    this.workerOf(workerId).currentJob ??= job.id;
   }
 
   register(query: URLSearchParams): Answer {

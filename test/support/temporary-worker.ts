@@ -119,7 +119,7 @@ export class TemporaryWorker {
 
   /** Those of them that run something else than the worker's own program: the jobs' processes. */
   async jobProcesses(): Promise<BornProcess[]> {
-    return (await this.bornSince()).filter(({ program }) => program !== executable);
+    return (await this.bornSince()).filter(({ program }) => !program.startsWith(executable));
   }
 
   /** The supervisors of running jobs. */

@@ -57,16 +57,14 @@ export async function finishesNextJob(ui: FakeWebUi, workerId?: number): Promise
 
 /** A slot whose last job has just ended may still be cleaning up; the scheduler then offers the job again. */
 async function accepts(ui: FakeWebUi, job: FakeJob, from: number, workerId?: number): Promise<void> {
-  for (let offers = 1; ; offers++) {
-    const answer = await ui.message(({ value }) => ["accepted", "rejected"].includes(String(value["type"])), {
-      from,
-    });
-    if (answer.value["type"] === "accepted") return;
-    if (answer.value["reason"] !== "currently stopping" || offers > 100)
-      throw new Error(`Next job was rejected: ${answer.text}`);
-    from = answer.index + 1;
-    ui.offerAgain(job, workerId);
-  }
+  const isAnswer = ({ value }: RecordedMessage) => ["accepted", "rejected"].includes(String(value["type"]));
+  const answer = await ui.message(isAnswer, { from });
+  if (answer.value["type"] === "accepted") return;
+  if (answer.value["reason"] !== "currently stopping")
+    throw new Error(`Next job was rejected: ${answer.text}`);
+  const free = await ui.message({ type: "worker_status", status: "free" }, { from: answer.index });
+  ui.offerAgain(job, workerId);
+  await ui.message({ type: "accepted", jobid: job.id }, { from: free.index });
 }
 
 /** Resolves when a module's result has arrived. */
