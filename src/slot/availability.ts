@@ -1,14 +1,39 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
 import { readFile } from "node:fs/promises";
 import type { Settings } from "../config/settings.ts";
+import type { Logger } from "../ops/log.ts";
 import { runningQemu } from "./left-over-qemu.ts";
+import { findWorkerAddress } from "./worker-address.ts";
 
-/** The first reason found why the slot cannot take jobs; undefined: it can. */
-export async function findUnavailability(
-  settings: Settings,
+export class Availability {
+  /** What the last check found: why the slot cannot take jobs. */
+  unavailable: string | undefined;
+  /** Address under which the web UI reaches this host, found by the last check. */
+  workerHostname: string | undefined;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly nodeName: string,
+    private readonly log: Logger,
+  ) {}
+
+  /** Changes are logged. */
+  async check(): Promise<string | undefined> {
+    const { settings, log } = this;
+    this.workerHostname = await findWorkerAddress(settings, this.nodeName);
+    const unavailable = await findUnavailability(settings, this.workerHostname);
+    if (unavailable !== undefined && unavailable !== this.unavailable) log.warn(unavailable);
+    if (unavailable === undefined && this.unavailable !== undefined) log.info("The slot can take jobs again");
+    this.unavailable = unavailable;
+    return unavailable;
+  }
+}
+
+/** The first reason found; undefined: there is none. */
+async function findUnavailability(
+  { poolDirectory, loadAverageFile, criticalLoadAverage }: Settings,
   workerHostname: string | undefined,
 ): Promise<string | undefined> {
-  const { poolDirectory, loadAverageFile, criticalLoadAverage } = settings;
   const qemuPid = await runningQemu(poolDirectory);
   if (qemuPid !== undefined)
     return `A QEMU instance using the current pool directory is still running (PID: ${qemuPid})`;

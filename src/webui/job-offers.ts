@@ -44,8 +44,9 @@ export function grabJob(offered: unknown): JobOffer {
   const settings = settingsSchema.safeParse(received["settings"]);
   if (settings.success) return { kind: "grab_job", job: { id, settings: settings.data, received } };
   const [issue] = settings.error.issues;
-  const place = ["settings", ...(issue?.path ?? [])].join(".");
-  return { kind: "invalid-job", jobIds: [id], why: `${invalidJob}: ${place} has no text` };
+  const [name] = issue?.path ?? [];
+  const what = name === undefined ? "it has no settings" : `setting ${String(name)} is no text`;
+  return { kind: "invalid-job", jobIds: [id], why: `${invalidJob}: ${what}` };
 }
 
 /** The `job_info` of a `grab_jobs` message. */

@@ -81,16 +81,16 @@ test("a job is kept as it came, beside its checked settings", () => {
 });
 
 test.each([
-  [undefined, "settings"],
-  [null, "settings"],
-  ["A=1", "settings"],
-  [["A"], "settings"],
-  [{ A: "1", B: null }, "settings.B"],
-  [{ B: { C: "1" } }, "settings.B"],
-  [{ B: true }, "settings.B"],
-  [{ B: ["1"] }, "settings.B"],
-])("settings %j make the job invalid", (bad, place) => {
-  const why = `the provided job is invalid: ${place} has no text`;
+  [undefined, "it has no settings"],
+  [null, "it has no settings"],
+  ["A=1", "it has no settings"],
+  [["A"], "it has no settings"],
+  [{ A: "1", B: null }, "setting B is no text"],
+  [{ B: { C: "1" } }, "setting B is no text"],
+  [{ B: true }, "setting B is no text"],
+  [{ B: ["1"] }, "setting B is no text"],
+])("settings %j make the job invalid", (bad, what) => {
+  const why = `the provided job is invalid: ${what}`;
   expect(parse({ type: "grab_job", job: { id: 12, settings: bad } })).toEqual({
     kind: "invalid-job",
     jobIds: ["12"] as never,
