@@ -10,11 +10,11 @@ import { type GroupFailure, uploadJobFiles } from "../results/job-files.ts";
 import { readBaseState } from "../results/state-files.ts";
 import { sleep } from "../sleep.ts";
 import { duplicateJob, getJob, type JobEnd, postUploading, setDone } from "../webui/jobs-api.ts";
+import type { JobInProgress, JobInput } from "./job-in-progress.ts";
 import { autoinstLogName, endNotes } from "./job-log.ts";
 import { nothingFound, searchLog } from "./log-search.ts";
 import { dependsOnLog, formatReason } from "./reason.ts";
 import { redactVarsFile } from "./redact.ts";
-import type { JobInProgress, JobInput } from "./run-job.ts";
 import { removeJobState } from "./state-file.ts";
 import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
 

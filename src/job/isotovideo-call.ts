@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { containerMounts, isotovideoCommandLine } from "../isotovideo/command-line.ts";
 import { isotovideoEnvironment } from "../isotovideo/environment.ts";
 import type { IsotovideoStart } from "../isotovideo/spawn-supervisor.ts";
+import type { JobInput } from "./job-in-progress.ts";
 import { autoinstLogName } from "./job-log.ts";
-import type { JobInput } from "./run-job.ts";
-import type { PreparedJob } from "./set-up.ts";
+import type { PreparedJob } from "./set-up/set-up-job.ts";
 
 export async function isotovideoCall(
   { job, webUi, settings, program }: JobInput,

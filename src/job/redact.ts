@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
 import { readInside } from "../results/pool-file.ts";
 import { findHidden } from "./hidden-names.ts";
-import type { JobSettings } from "./job-settings.ts";
+import type { JobSettings } from "./set-up/job-settings.ts";
 
 const maxVarsBytes = 64 * 1024 * 1024;
 /** Characters of one value in the log. */

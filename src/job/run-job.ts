@@ -1,46 +1,17 @@
 // A job from accepted to done. This is the table of contents: each step is a call into the module that does it.
-import type { Settings } from "../config/settings.ts";
-import type { Context, Program } from "../context.ts";
+import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
 import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
 import { type ReportEnd, Reporter } from "../results/reporter.ts";
-import type { WebUi } from "../webui/web-ui.ts";
 import { concludeJob, type JobResult } from "./conclude-job.ts";
 import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
 import { isotovideoCall } from "./isotovideo-call.ts";
-import type { Job } from "./job.ts";
-import { type JobLog, openJobLog, setupNotes } from "./job-log.ts";
+import type { JobInProgress, JobInput } from "./job-in-progress.ts";
+import { openJobLog, setupNotes } from "./job-log.ts";
 import { JobRecord } from "./job-record.ts";
 import { JobStop } from "./job-stop.ts";
-import { type PreparedJob, setUpJob } from "./set-up.ts";
+import { setUpJob } from "./set-up/set-up-job.ts";
 import type { Ending } from "./stop-reason.ts";
-
-export interface JobInput {
-  readonly job: Job;
-  readonly webUi: WebUi;
-  readonly settings: Settings;
-  readonly program: Program;
-  /** Address under which the web UI reaches this host. */
-  readonly workerHostname: string;
-  /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
-  readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
-  /** The job is being ended: nothing can stop it any more. */
-  readonly isEnding: () => void;
-  /** Aborted when the processes of the job are to be killed at once. */
-  readonly kill: AbortSignal;
-  /** Aborted when nothing more may be delivered: the worker's own time to stop is over. */
-  readonly giveUp: AbortSignal;
-}
-
-/** What there is of a job so far; its end takes care of whatever exists by then. */
-export interface JobInProgress {
-  readonly input: JobInput;
-  readonly jobLog: JobLog;
-  readonly record: JobRecord;
-  prepared?: PreparedJob;
-  isotovideo?: IsotovideoRun;
-  reporter?: Reporter;
-}
 
 /**
  * Runs an accepted job until the web UI has its result. The context's signal is aborted with a `JobStop` to stop it.

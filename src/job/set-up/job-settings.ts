@@ -1,8 +1,8 @@
 // The settings of a job with those of its host laid over them (protocol 4.1, steps 1 to 3). Placeholders stay as they
 // are; commands and time limits are taken from these.
-import type { Settings } from "../config/settings.ts";
-import type { WebUi } from "../webui/web-ui.ts";
-import type { Job } from "./job.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { WebUi } from "../../webui/web-ui.ts";
+import type { Job } from "../job.ts";
 
 export type JobSettings = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { Job } from "../../src/job/job.ts";
-import { commandServerUrl, hostSettings, isotovideoSettings } from "../../src/job/job-settings.ts";
-import { loadedSettings } from "./job-host.ts";
+import type { Job } from "../../../src/job/job.ts";
+import { commandServerUrl, hostSettings, isotovideoSettings } from "../../../src/job/set-up/job-settings.ts";
+import { loadedSettings } from "../job-host.ts";
 
 function jobOf(settings: Record<string, string>): Job {
   return { id: "12", settings, received: { id: 12, settings } };

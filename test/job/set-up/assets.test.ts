@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { link, lstat, mkdir, readFile, readlink, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { SetupFailure } from "../../src/errors.ts";
-import { assetsInShare, assetType, placeAssets } from "../../src/job/assets.ts";
-import { JobHost, recordingContext } from "./job-host.ts";
+import { SetupFailure } from "../../../src/errors.ts";
+import { assetsInShare, assetType, placeAssets } from "../../../src/job/set-up/assets.ts";
+import { JobHost, recordingContext } from "../job-host.ts";
 
 describe("which settings are assets", () => {
   const rows: readonly (readonly [string, string, string | undefined])[] = [

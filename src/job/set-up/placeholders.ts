@@ -1,6 +1,6 @@
 // Expansion of `%NAME%` in settings (protocol 4.1, step 4). Pure; always made from the settings as they were given, so
 // that their order does not matter.
-import { alwaysHidden } from "./hidden-names.ts";
+import { alwaysHidden } from "../hidden-names.ts";
 import type { JobSettings } from "./job-settings.ts";
 
 /** A run of % on either side of a name. The lookbehind keeps long runs of % from being tried from each of them. */

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdir, readFile, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Context } from "../../src/context.ts";
-import { SetupFailure } from "../../src/errors.ts";
-import { setUpJob } from "../../src/job/set-up.ts";
-import { livingDescendants } from "../support/born-processes.ts";
-import { JobHost, recordingContext } from "./job-host.ts";
+import type { Context } from "../../../src/context.ts";
+import { SetupFailure } from "../../../src/errors.ts";
+import { setUpJob } from "../../../src/job/set-up/set-up-job.ts";
+import { livingDescendants } from "../../support/born-processes.ts";
+import { JobHost, recordingContext } from "../job-host.ts";
 
 const files = {
   "share/factory/iso/opensuse-15.iso": "iso",

@@ -2,10 +2,10 @@
 // of the pool, none takes the place of what the worker keeps there.
 import { link, open, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { errorText, SetupFailure, type SetupFailureCategory } from "../errors.ts";
-import type { Logger } from "../ops/log.ts";
-import { removeEntries } from "../ops/remove-entries.ts";
-import { isBareName } from "../results/pool-file.ts";
+import { errorText, SetupFailure, type SetupFailureCategory } from "../../errors.ts";
+import type { Logger } from "../../ops/log.ts";
+import { removeEntries } from "../../ops/remove-entries.ts";
+import { isBareName } from "../../results/pool-file.ts";
 
 /** The worker has these open while a job runs. */
 const logNames = ["autoinst-log.txt", "worker-log.txt"];

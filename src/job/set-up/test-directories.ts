@@ -1,10 +1,10 @@
 // Case directory, product directory and needles of a job (protocol 4.3): which values isotovideo gets and which links
 // the pool. Pure but for the last functions, which look what exists and make the links.
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
-import { isOn } from "../config/read-values.ts";
-import type { Context } from "../context.ts";
-import { SetupFailure } from "../errors.ts";
-import { statIfThere } from "../ops/stat-if-there.ts";
+import { isOn } from "../../config/read-values.ts";
+import type { Context } from "../../context.ts";
+import { SetupFailure } from "../../errors.ts";
+import { statIfThere } from "../../ops/stat-if-there.ts";
 import type { JobSettings } from "./job-settings.ts";
 import { assertUsableName, type PoolLink, placeSymlink } from "./pool-entries.ts";
 

@@ -1,9 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { lstat, mkdir, readdir, readFile, readlink, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { SetupFailure } from "../../src/errors.ts";
-import { defaultDirectories, findTestRoot, placeTestDirectories } from "../../src/job/test-directories.ts";
-import { JobHost, recordingContext } from "./job-host.ts";
+import { SetupFailure } from "../../../src/errors.ts";
+import {
+  defaultDirectories,
+  findTestRoot,
+  placeTestDirectories,
+} from "../../../src/job/set-up/test-directories.ts";
+import { JobHost, recordingContext } from "../job-host.ts";
 
 const url = "https://git.example/os/distri.git#main";
 const needlesUrl = "git@git.example:os/needles.git";

@@ -2,10 +2,10 @@
 // come from is the caller's choice; here is the share directory.
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import { isOn } from "../config/read-values.ts";
-import type { Context } from "../context.ts";
-import { SetupFailure } from "../errors.ts";
-import { statIfThere } from "../ops/stat-if-there.ts";
+import { isOn } from "../../config/read-values.ts";
+import type { Context } from "../../context.ts";
+import { SetupFailure } from "../../errors.ts";
+import { statIfThere } from "../../ops/stat-if-there.ts";
 import type { JobSettings } from "./job-settings.ts";
 import { assertUsableName, placeHardLink, placeSymlink } from "./pool-entries.ts";
 

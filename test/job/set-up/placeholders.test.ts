@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { expandPlaceholders } from "../../src/job/placeholders.ts";
+import { expandPlaceholders } from "../../../src/job/set-up/placeholders.ts";
 
 const settings = { DISTRI: "opensuse", VERSION: "15.6", NAME: "%DISTRI%-%VERSION%", empty_1: "" };
 

@@ -1,16 +1,16 @@
 // The set-up of a job, from its settings to the vars.json that isotovideo reads (protocol 4.1 to 4.3). Each step is a
 // call into the module that does it; where assets and tests come from is decided here.
-import type { Settings } from "../config/settings.ts";
-import type { Context, Program } from "../context.ts";
-import { errorText, SetupFailure } from "../errors.ts";
-import type { WebUi } from "../webui/web-ui.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { Context, Program } from "../../context.ts";
+import { errorText, SetupFailure } from "../../errors.ts";
+import type { WebUi } from "../../webui/web-ui.ts";
+import { jobTimeLimitMs } from "../deadlines.ts";
+import type { Job } from "../job.ts";
+import { describeSettings } from "../redact.ts";
 import { assetsInShare, placeAssets } from "./assets.ts";
-import { jobTimeLimitMs } from "./deadlines.ts";
-import type { Job } from "./job.ts";
 import { commandServerUrl, hostSettings, isotovideoSettings, type JobSettings } from "./job-settings.ts";
 import { expandPlaceholders } from "./placeholders.ts";
 import { placeJson } from "./pool-entries.ts";
-import { describeSettings } from "./redact.ts";
 import { runSyncAssetsHook } from "./sync-assets-hook.ts";
 import { findTestRoot, placeTestDirectories } from "./test-directories.ts";
 

@@ -1,12 +1,12 @@
 // The host's own command that fetches assets before they are looked for (SYNC_ASSETS_HOOK, protocol 4.1 step 5).
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Context } from "../context.ts";
-import { jobMark, stateFolder } from "../isotovideo/pool-state.ts";
-import { removeEntries } from "../ops/remove-entries.ts";
-import { descendantsOf } from "../process/process-list.ts";
-import { type Selection, sweep } from "../process/sweep.ts";
-import { openInside, readAt } from "../results/pool-file.ts";
+import type { Context } from "../../context.ts";
+import { jobMark, stateFolder } from "../../isotovideo/pool-state.ts";
+import { removeEntries } from "../../ops/remove-entries.ts";
+import { descendantsOf } from "../../process/process-list.ts";
+import { type Selection, sweep } from "../../process/sweep.ts";
+import { openInside, readAt } from "../../results/pool-file.ts";
 
 /** From TERM to KILL when the set-up is stopped. */
 const graceMs = 5000;

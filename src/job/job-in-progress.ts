@@ -1,0 +1,37 @@
+// What a job is run with, and what there is of it so far.
+import type { Settings } from "../config/settings.ts";
+import type { Program } from "../context.ts";
+import type { IsotovideoRun } from "../isotovideo/start.ts";
+import type { Reporter } from "../results/reporter.ts";
+import type { WebUi } from "../webui/web-ui.ts";
+import type { Job } from "./job.ts";
+import type { JobLog } from "./job-log.ts";
+import type { JobRecord } from "./job-record.ts";
+import type { PreparedJob } from "./set-up/set-up-job.ts";
+
+export interface JobInput {
+  readonly job: Job;
+  readonly webUi: WebUi;
+  readonly settings: Settings;
+  readonly program: Program;
+  /** Address under which the web UI reaches this host. */
+  readonly workerHostname: string;
+  /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
+  readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
+  /** The job is being ended: nothing can stop it any more. */
+  readonly isEnding: () => void;
+  /** Aborted when the processes of the job are to be killed at once. */
+  readonly kill: AbortSignal;
+  /** Aborted when nothing more may be delivered: the worker's own time to stop is over. */
+  readonly giveUp: AbortSignal;
+}
+
+/** What there is of a job so far; its end takes care of whatever exists by then. */
+export interface JobInProgress {
+  readonly input: JobInput;
+  readonly jobLog: JobLog;
+  readonly record: JobRecord;
+  prepared?: PreparedJob;
+  isotovideo?: IsotovideoRun;
+  reporter?: Reporter;
+}
