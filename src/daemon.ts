@@ -20,26 +20,45 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   const log = new Logger([stdoutSink(first.logLevel)]);
   const stops = new StopRequests(first.own.stop.totalMs, log, () => process.exit(exitCode.failed));
   stops.listen();
-  let code: ExitCode = exitCode.done;
-  for (const event of ["uncaughtException", "unhandledRejection"] as const)
-    process.on(event, (error: unknown) => {
-      log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
-      code = exitCode.failed;
-      stops.stop("exception");
-    });
+  const faults = stopAtFaults(stops, log);
   becomeSubreaper();
-  const facts = await findHostFacts(first, program, { signal: stops.signals.stop, log });
+  // Before anything runs: a log that cannot be written is a matter of the set-up.
+  const logs = await Promise.all(slots.map((settings) => openSlotLog(settings, program)));
+  const facts = await findHostFacts(first, program, { signal: stops.signals.stop, log }).catch(
+    ifNotStopped(stops),
+  );
+  if (facts === undefined) return exitCode.done;
   const rest = restLater(log);
-  const running = slots.map(async (settings) => {
-    const slotLog = await openSlotLog(settings, program);
+  const running = slots.map(async (settings, index) => {
+    const slotLog = logs[index]?.log ?? log;
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
     if (settings.hosts.length > 0)
       await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog, rest });
   });
   await Promise.all(running);
+  await Promise.all(logs.map((each) => each.close()));
   if (slots.every(({ hosts }) => hosts.length === 0))
     throw new UsageError("no web UI host to work for (see HOST in workers.ini)");
-  return code;
+  return faults.hasOccurred ? exitCode.failed : exitCode.done;
+}
+
+/** Whatever nobody has caught leaves the process unsound: all jobs are ended and reported, then it exits. */
+function stopAtFaults(stops: StopRequests, log: Logger): { readonly hasOccurred: boolean } {
+  const faults = { hasOccurred: false };
+  for (const event of ["uncaughtException", "unhandledRejection"] as const)
+    process.on(event, (error: unknown) => {
+      log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
+      faults.hasOccurred = true;
+      stops.stop("exception");
+    });
+  return faults;
+}
+
+/** For work that the request to stop aborts: then it has no result. */
+function ifNotStopped({ signals: { stop } }: StopRequests): (error: unknown) => undefined {
+  return (error) => {
+    if (!stop.aborted) throw error;
+  };
 }
 
 /** Wait after a slot has come to rest: others that do so at about the same time count as one. */
@@ -62,15 +81,12 @@ function restLater(log: Logger): () => void {
 /** A slot that breaks starts afresh; the others never notice. */
 async function keepRunning(options: RunSlotOptions): Promise<void> {
   const { settings, stops, log } = options;
-  for (;;) {
+  while (!stops.stop.aborted && !stops.drain.aborted) {
     try {
       return await runSlot(options);
     } catch (error) {
-      if (stops.stop.aborted || stops.drain.aborted) throw error;
-      log.error(
-        `The slot broke and starts afresh: ${error instanceof Error ? error.stack : errorText(error)}`,
-      );
-      await sleep(settings.connectIntervalMs, stops.stop);
+      log.error(`The slot broke: ${error instanceof Error ? error.stack : errorText(error)}`);
+      await sleep(settings.connectIntervalMs, AbortSignal.any([stops.stop, stops.drain])).catch(() => {});
     }
   }
 }

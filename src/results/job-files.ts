@@ -73,7 +73,7 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   const failures = (await Promise.all([ulogsThenAssets(), jobLogs()])).filter(isFailure);
   const isOver = failures.some(({ group, error }) => group === "logs" || isJobGivenUp(error));
   if (isOver) return failures;
-  const there = await listVisible(options, ".", context);
+  const there = await listVisible(options, ".", context, (name) => lastLogs.includes(name));
   const names = lastLogs.filter((name) => there.includes(name));
   for (const name of names) await options.announce(name);
   const items = names.map((name) => fileItem(options, name, name));
@@ -108,10 +108,12 @@ async function uploadGroup(
 
 /** Name on the server → name in the pool, of all logs but the last ones. */
 async function logsIn(options: JobFilesOptions, context: Context): Promise<ReadonlyMap<string, string>> {
-  const there = await listVisible(options, ".", context);
+  const isVideo = (name: string) => name.startsWith("video.");
+  const isLog = (name: string) => otherLogs.some(([inPool]) => inPool === name);
+  const there = await listVisible(options, ".", context, (name) => isVideo(name) || isLog(name));
   const isRedacted = there.includes("vars.json") && (await redacted(options, context));
   const wanted = [
-    ...there.filter((name) => name.startsWith("video.")).map((name) => [name] as const),
+    ...there.filter(isVideo).map((name) => [name] as const),
     ...otherLogs.filter(([name]) => there.includes(name) && (isRedacted || name !== "vars.json")),
   ];
   return new Map(wanted.map(([inPool, as = inPool]) => [as, inPool]));
@@ -145,14 +147,20 @@ function fileItem(
   return { name: as, upload: (context) => uploadFile(options, { inPool, as }, fields, context) };
 }
 
-/** Nothing is uploaded from a folder that cannot be listed, for instance because it is a link. */
+/**
+ * Wanted regular files in a folder, no dot files. Names what is no regular file; nothing is uploaded from a folder that
+ * cannot be listed, for instance because it is a link.
+ */
 async function listVisible(
   { poolDirectory }: UploadTarget,
   folder: string,
   { log }: Context,
+  isWanted: (name: string) => boolean = () => true,
 ): Promise<string[]> {
   try {
-    return (await listInside(poolDirectory, folder)).filter((name) => !name.startsWith("."));
+    const { files, others } = await listInside(poolDirectory, folder);
+    for (const name of others.filter(isWanted)) log.warn(`Not uploading ${name}: it is no regular file`);
+    return files.filter((name) => !name.startsWith(".") && isWanted(name));
   } catch (error) {
     log.warn(`Not uploading from ${folder}: ${error}`);
     return [];

@@ -68,15 +68,24 @@ export async function readAt(file: PoolFile, offset: number, lengthBytes: number
   return buffer.subarray(0, filled);
 }
 
-/** Names of the regular files in a folder, "." being the directory itself, by name; none when there is no folder. */
-export async function listInside(directory: string, relativeName: string): Promise<string[]> {
+/** What is in a folder, by name. */
+export interface Listing {
+  /** Regular files. */
+  readonly files: readonly string[];
+  /** Links, FIFOs and the like, but no folders. */
+  readonly others: readonly string[];
+}
+
+/** Lists a folder, "." being the directory itself; one that does not exist is empty. Throws `PoolFileError`. */
+export async function listInside(directory: string, relativeName: string): Promise<Listing> {
   await using folder = await openBelow(directory, relativeName, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
-  if (folder === undefined) return [];
+  if (folder === undefined) return { files: [], others: [] };
   const entries = await readdir(`/proc/self/fd/${folder.fd}`, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => name)
-    .sort();
+  const named = (wanted: typeof entries) => wanted.map(({ name }) => name).sort();
+  return {
+    files: named(entries.filter((entry) => entry.isFile())),
+    others: named(entries.filter((entry) => !entry.isFile() && !entry.isDirectory())),
+  };
 }
 
 /** Whether a name has no folder in it and names something in one. */

@@ -59,14 +59,18 @@ export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger)
     if (settings.cleansPool && !isEnding) await emptyPoolDirectory(lock, settings.instance);
   } catch (error) {
     log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
-    await reportBroken(current, { log, signal: stops.giveUp });
+    await reportBroken(current, `worker broken: ${errorText(error)}`, { log, signal: stops.giveUp });
   }
 }
 
 /** The server does not take a second result: one that the job has stays. */
-async function reportBroken({ connection, job }: CurrentJob, context: Context): Promise<void> {
+async function reportBroken(
+  { connection, job }: CurrentJob,
+  reason: string,
+  context: Context,
+): Promise<void> {
   try {
-    await setDone(connection.client, job.id, { result: "incomplete", reason: "exception" }, context);
+    await setDone(connection.client, job.id, { result: "incomplete", reason }, context);
   } catch (error) {
     context.log.error(`Unable to report the end of job ${job.id}: ${errorText(error)}`);
   }
