@@ -77,7 +77,7 @@ test("a file that is replaced while it is open keeps its content", async () => {
   expect(newer?.version).not.toBe(file?.version);
 });
 
-test("a listing has the regular files of the folder by name, nothing below it, no links", async () => {
+test("a listing has the regular files of the folder by name, links and FIFOs apart, nothing below it", async () => {
   await using pool = await TemporaryPool.make({
     "logs/b": "",
     "logs/a": "",
@@ -86,6 +86,9 @@ test("a listing has the regular files of the folder by name, nothing below it, n
   });
   await symlink(`${pool.outside}/secret`, pool.path("logs/link"));
   await makeFifo(pool.path("logs/fifo"));
-  expect(await listInside(pool.directory, "logs")).toEqual([".c", "a", "b"]);
-  expect(await listInside(pool.directory, "none")).toEqual([]);
+  expect(await listInside(pool.directory, "logs")).toEqual({
+    files: [".c", "a", "b"],
+    others: ["fifo", "link"],
+  });
+  expect(await listInside(pool.directory, "none")).toEqual({ files: [], others: [] });
 });
