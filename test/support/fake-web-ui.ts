@@ -153,7 +153,7 @@ export class FakeWebUi {
   uploadsOf(jobId: number): string[] {
     return this.requestsOf(jobId)
       .filter(({ path, form }) => path.endsWith("/artefact") && fieldOf(form, "thumb") !== "1")
-      .map(({ form }) => form?.find(({ name }) => name === "file")?.fileName ?? "");
+      .map((request) => fileNameOf(request) ?? "");
   }
 
   /** Makes a job and sends it to a worker (default: the only one), which must be connected. */
@@ -313,6 +313,11 @@ export class FakeWebUi {
 /** Value of a field of an uploaded form. */
 export function fieldOf(form: readonly FormEntry[] | undefined, name: string): string | undefined {
   return form?.find((entry) => entry.name === name)?.bytes.toString();
+}
+
+/** Name of the file that a request uploads. */
+export function fileNameOf({ form }: RecordedRequest): string | undefined {
+  return form?.find(({ name }) => name === "file")?.fileName;
 }
 
 function parseJson(text: string): unknown {
