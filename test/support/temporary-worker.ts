@@ -26,6 +26,7 @@ export interface TemporaryWorkerOptions {
 export const plainJob = { DISTRI: "fake", VERSION: "1", ISO: "fake.iso", FAKE_MODULES: "boot:ok,shell:ok" };
 
 export async function startWorker(uis: FakeWebUi | FakeWebUi[], options: TemporaryWorkerOptions = {}) {
+  if (!(await Bun.file(executable).exists())) throw new Error(`${executable} is not there: build it first`);
   const born = new Set((await livingDescendants()).map(identity));
   const folder = await mkdtemp(join(tmpdir(), "openqa-worker-test-"));
   await fillFolder(folder, Array.isArray(uis) ? uis : [uis], options);
