@@ -62,7 +62,7 @@ function ifNotStopped({ signals: { stop } }: StopRequests): (error: unknown) => 
 }
 
 /** Wait after a slot has come to rest: others that do so at about the same time count as one. */
-const restDelayMs = 3000;
+const restDelayMs = 1000;
 
 /** To be called whenever a slot has nothing to do for now. */
 function restLater(log: Logger): () => void {

@@ -14,6 +14,9 @@ const restSeconds = 60;
 
 type Row = (string | number)[];
 
+/** Both sides are measured at rest: not while they tidy up after the start or a job. */
+const restMs = 10_000;
+
 const server = await startServer();
 const rows: Row[] = [];
 try {
@@ -34,8 +37,10 @@ async function measure(slots: number, side: "stock" | "ours"): Promise<Row> {
   const start = side === "stock" ? startStockWorker : startOurWorker;
   const worker = await start(server, options);
   try {
+    await Bun.sleep(restMs);
     const idle = await sideMb(worker);
     await runJob(server, workerClass);
+    await Bun.sleep(restMs);
     const after = await sideMb(worker);
     return [idle, after, ...(await measureBusy(worker, workerClass, slots))];
   } finally {
