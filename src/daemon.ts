@@ -49,7 +49,7 @@ function stopAtFaults(stops: StopRequests, log: Logger): { readonly hasOccurred:
     process.on(event, (error: unknown) => {
       log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
       faults.hasOccurred = true;
-      stops.stop("exception");
+      stops.fault();
     });
   return faults;
 }

@@ -43,6 +43,9 @@ export class SetupFailure extends WorkerError {
   }
 }
 
+/** Statuses after which RETRY_DELAY_IF_WEBUI_BUSY counts (protocol 2.3). */
+export const busyStatuses: readonly number[] = [408, 425, 502, 503, 504, 598];
+
 /** A try of a REST call that got no usable answer: a refusing status, or no answer at all. */
 export class ApiError extends WorkerError {
   readonly exitCode = exitCode.failed;
@@ -54,6 +57,11 @@ export class ApiError extends WorkerError {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+
+  /** The server, or a proxy before it, has too much to do. */
+  get isBusy(): boolean {
+    return this.status !== undefined && busyStatuses.includes(this.status);
   }
 
   /** The server refused and will not change its mind: 4xx other than 408, 425 and 490. */

@@ -10,21 +10,30 @@ export interface StopSignals {
   readonly stop: AbortSignal;
   /** The processes of the current job end at once. */
   readonly kill: AbortSignal;
-  /** Nothing more is delivered: the time to stop is over. */
+  /** Nothing more is delivered but how the current job ended. */
+  readonly hurry: AbortSignal;
+  /** Nothing more is delivered at all: the time to stop is over. */
   readonly giveUp: AbortSignal;
 }
+
+/** Share of the time to stop that results and files have; the rest is kept for telling how the job ended. */
+const hurryShare = 0.8;
+/** After the time to stop, whatever still hangs is left: below systemd's 90 s together with the default time. */
+const lastResortMs = 20_000;
 
 export class StopRequests {
   private readonly controllers = {
     drain: new AbortController(),
     stop: new AbortController(),
     kill: new AbortController(),
+    hurry: new AbortController(),
     giveUp: new AbortController(),
   };
   readonly signals: StopSignals = {
     drain: this.controllers.drain.signal,
     stop: this.controllers.stop.signal,
     kill: this.controllers.kill.signal,
+    hurry: this.controllers.hurry.signal,
     giveUp: this.controllers.giveUp.signal,
   };
 
@@ -42,21 +51,29 @@ export class StopRequests {
     this.controllers.drain.abort();
   }
 
-  /** TERM or INT, or an internal error. */
-  stop(stopReason: "quit" | "exception" = "quit"): void {
+  /** An internal error that leaves the process unsound. Further ones change nothing: they often have one cause. */
+  fault(): void {
+    if (!this.signals.stop.aborted) this.start("exception");
+  }
+
+  /** TERM or INT. */
+  stop(): void {
     const { stop, kill } = this.controllers;
     if (kill.signal.aborted) this.exit();
     else if (stop.signal.aborted) {
       this.log.warn("Told to stop again: killing the processes of all jobs");
       kill.abort();
-    } else this.start(stopReason);
+    } else this.start("quit");
   }
 
   private start(stopReason: "quit" | "exception"): void {
-    const { stop, giveUp } = this.controllers;
+    const { stop, hurry, giveUp } = this.controllers;
     this.log.info("Stopping: current jobs are ended and reported");
     stop.abort(new JobStop(stopReason));
-    setTimeout(() => giveUp.abort(new Error("the time to stop is over")), this.totalMs);
+    const over = new Error("the time to stop is over");
+    setTimeout(() => hurry.abort(over), this.totalMs * hurryShare);
+    setTimeout(() => giveUp.abort(over), this.totalMs);
+    setTimeout(() => this.exit(), this.totalMs + lastResortMs);
   }
 
   /** From now on the operating system's signals are requests. */

@@ -34,11 +34,15 @@ describe("requests to stop", () => {
     expect(aborted()).toEqual(["stop"]);
   });
 
-  test("the reason of a stop is what the job ends with", () => {
-    stops.stop("exception");
-    const { reason } = stops.signals.stop;
-    expect(reason).toBeInstanceOf(JobStop);
-    expect(reason.stopReason).toBe("exception");
+  test("an internal error ends the jobs as exception; more of them, or one amid a stop, change nothing", () => {
+    stops.fault();
+    stops.fault();
+    expect(aborted()).toEqual(["stop"]);
+    expect(stops.signals.stop.reason).toEqual(new JobStop("exception"));
+    stops.stop();
+    stops.fault();
+    expect(aborted()).toEqual(["stop", "kill"]);
+    expect(exits).toBe(0);
   });
 
   test("the second TERM kills, the third ends the worker", () => {
@@ -56,5 +60,6 @@ describe("requests to stop", () => {
     stops.stop();
     await over.promise;
     expect(stops.signals.giveUp.reason.message).toBe("the time to stop is over");
+    expect(aborted()).toEqual(["stop", "hurry", "giveUp"]);
   });
 });

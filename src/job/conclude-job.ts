@@ -21,27 +21,28 @@ import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
 /** What became of a job. */
 export interface JobResult {
   readonly ending: Ending;
-  /** Result that the server stored; undefined when it could not be told. */
-  readonly result: string | undefined;
+  /** Whether the server has been told, and the result that it then stored. */
+  readonly isDelivered: boolean;
+  readonly result?: string | undefined;
 }
 
 export async function concludeJob(progress: JobInProgress, ending: Ending, log: Logger): Promise<JobResult> {
   const { input, jobLog, isotovideo, record } = progress;
-  const context: Context = { signal: input.giveUp, log };
+  const delivery: Context = { signal: input.hurry, log };
   log.info(`Stopping job ${input.job.id}: ${ending.stopReason}`);
   await record.save("uploading");
-  const announced = tellUploading(progress, context);
-  const end = isotovideo && (await stopIsotovideo(progress, ending, context));
+  const announced = tellUploading(progress, delivery);
+  const end = isotovideo && (await stopIsotovideo(progress, ending, delivery));
   const exit = end && ending.stopReason !== "timeout" ? exitText(end) : undefined;
   jobLog.note(...endNotes(ending.stopReason, exit, new Date()));
+  const delivered = await deliver(progress, ending, delivery);
+  await announced;
   try {
-    const delivered = await deliver(progress, ending, context);
-    await announced;
-    const result = await finishOnServer(progress, delivered, context);
-    return { ending: delivered, result };
+    const result = await finishOnServer(progress, delivered, { signal: input.giveUp, log });
+    return { ending: delivered, isDelivered: true, result };
   } catch (error) {
     log.error(`Job ${input.job.id} could not be finished on the web UI: ${errorText(error)}`);
-    return { ending, result: undefined };
+    return { ending: delivered, isDelivered: false };
   } finally {
     await removeJobState(input.settings.poolDirectory);
   }
@@ -65,23 +66,34 @@ async function stopIsotovideo(
   context: Context,
 ): Promise<IsotovideoEnd | undefined> {
   if (!isotovideo) return undefined;
+  const signal = AbortSignal.any([context.signal, input.kill]);
   const kill = () => void isotovideo.kill();
-  input.kill.addEventListener("abort", kill, { once: true });
+  signal.addEventListener("abort", kill, { once: true });
   try {
-    if (input.kill.aborted) return await isotovideo.kill();
-    if (prepared && !endedByItself.has(stopReason)) {
-      const signal = AbortSignal.any([context.signal, input.kill]);
-      await announceStop(prepared.commandServerUrl, stopReason, { signal, log: context.log });
-    }
+    if (signal.aborted) return await isotovideo.kill();
+    if (prepared && !endedByItself.has(stopReason))
+      await announceStop(prepared.commandServerUrl, stopReason, { ...context, signal });
     return await isotovideo.stop();
   } finally {
-    input.kill.removeEventListener("abort", kill);
+    signal.removeEventListener("abort", kill);
   }
 }
 
-/** Uploads files and the last results side by side. A failed upload changes what the job ends as. */
+/** Uploads files and the last results side by side, and resolves with what the job ends as then. Never throws. */
 async function deliver(progress: JobInProgress, ending: Ending, context: Context): Promise<Ending> {
+  try {
+    return await uploadEverything(progress, ending, context);
+  } catch (error) {
+    context.log.error(`Not everything of the job could be delivered: ${errorText(error)}`);
+    // Why the worker stops counts for more than what it had no time for.
+    return context.signal.aborted ? ending : { stopReason: "exception" };
+  }
+}
+
+/** A failed upload changes what the job ends as. */
+async function uploadEverything(progress: JobInProgress, ending: Ending, context: Context): Promise<Ending> {
   const conclusion = conclusions[ending.stopReason];
+  if (conclusion.duplicates) await duplicate(progress, context);
   const lastStatus = conclusion.postsLastStatus ? progress.reporter?.finish(context) : undefined;
   const [files, uploadError] = await Promise.all([
     conclusion.uploadsLogs ? uploadFiles(progress, conclusion.uploadsAssets, context) : [],
@@ -121,8 +133,6 @@ async function finishOnServer(
   const { job, webUi, settings } = input;
   const { poolDirectory } = settings;
   const { stopReason } = ending;
-  const { duplicates, newbuild } = conclusions[stopReason];
-  if (duplicates) await duplicate(progress, context);
   const { maxResultFileBytes: maxFileBytes } = settings.own.limits;
   const baseState = await readBaseState({ poolDirectory, maxFileBytes }, context.log);
   const logPath = join(poolDirectory, autoinstLogName);
@@ -136,6 +146,8 @@ async function finishOnServer(
   });
   const result = resultToSend(stopReason, baseState);
   context.log.info(`Job ${job.id} ends: ${result ?? "result by its modules"}${reason ? ` (${reason})` : ""}`);
+  const { newbuild } = conclusions[stopReason];
+  input.isEnded();
   return await sendResult(input, { result, reason, newbuild }, context);
 }
 

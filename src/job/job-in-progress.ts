@@ -20,9 +20,13 @@ export interface JobInput {
   readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
   /** The job is being ended: nothing can stop it any more. */
   readonly isEnding: () => void;
+  /** The web UI is about to be told the end: for it the slot is free from now on. */
+  readonly isEnded: () => void;
   /** Aborted when the processes of the job are to be killed at once. */
   readonly kill: AbortSignal;
-  /** Aborted when nothing more may be delivered: the worker's own time to stop is over. */
+  /** Aborted when nothing but the end of the job may be delivered any more. */
+  readonly hurry: AbortSignal;
+  /** Aborted when nothing at all may be delivered any more: the worker's own time to stop is over. */
   readonly giveUp: AbortSignal;
 }
 

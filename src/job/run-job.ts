@@ -1,4 +1,5 @@
 // A job from accepted to done. This is the table of contents: each step is a call into the module that does it.
+import { abortable, outliving } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
 import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
@@ -12,6 +13,9 @@ import { JobRecord } from "./job-record.ts";
 import { JobStop } from "./job-stop.ts";
 import { setUpJob } from "./set-up/set-up-job.ts";
 import type { Ending } from "./stop-reason.ts";
+
+/** For a set-up that is stopped to tidy up. One that hangs in a file system is left behind then. */
+const maxPartingMs = 10_000;
 
 /**
  * Runs an accepted job until the web UI has its result. The context's signal is aborted with a `JobStop` to stop it.
@@ -38,7 +42,9 @@ async function workOn(progress: JobInProgress, context: Context): Promise<Ending
   const { settings, webUi } = input;
   await record.save("setup");
   const prepared = await withDeadline(setupTimeLimitMs(input.job, settings), context, async (inner) => {
-    const ready = await setUpJob(input, inner);
+    const ready = await outliving(inner.signal, maxPartingMs, (late) =>
+      abortable(setUpJob(input, inner), late),
+    );
     progress.prepared = ready;
     jobLog.note("+++ worker notes +++");
     await jobLog.flush();
@@ -65,20 +71,16 @@ async function workOn(progress: JobInProgress, context: Context): Promise<Ending
   return await withDeadline(prepared.maxJobTimeMs, context, (inner) => watch(isotovideo, reporter, inner));
 }
 
-/** Until isotovideo ends, the server gives the job up or the signal is aborted. The reporter is at rest afterwards. */
+/** Until isotovideo ends, the server gives the job up or the signal is aborted. A post under way is let finish. */
 async function watch(isotovideo: IsotovideoRun, reporter: Reporter, context: Context): Promise<Ending> {
   const reporting = new AbortController();
   const signal = AbortSignal.any([context.signal, reporting.signal]);
   const reports = reporter.run({ signal, log: context.log });
+  const ended = [isotovideo.ended.then(endOfIsotovideo), reports.then((end) => endOfReports(end, signal))];
   try {
-    return await Promise.race([
-      isotovideo.ended.then(endOfIsotovideo),
-      reports.then((end) => endOfReports(end, signal)),
-    ]);
+    return await abortable(Promise.race(ended), context.signal);
   } finally {
     reporting.abort();
-    await reports.catch(() => {});
-    context.signal.throwIfAborted();
   }
 }
 

@@ -7,8 +7,9 @@ import { errorText, UsageError } from "../errors.ts";
 import { AppendedFile } from "./appended-file.ts";
 import { formatDaemonLine, fromLevel, Logger, type LogLevel, type LogSink } from "./log.ts";
 
-/** Log lines on stdout. */
+/** Log lines on stdout. A reader that goes away does not matter. */
 export function stdoutSink(level: LogLevel): LogSink {
+  if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => {});
   return fromLevel(level, (entry) => process.stdout.write(formatDaemonLine(entry, level)));
 }
 

@@ -18,7 +18,7 @@ export function becomeSubreaper(): void {
   const lookLater = () => {
     if (isLookDue) return;
     isLookDue = true;
-    setTimeout(() => void look(), adoptedAfterMs);
+    setTimeout(() => void look().catch(lookLater), adoptedAfterMs);
   };
   const look = async () => {
     isLookDue = false;

@@ -1,5 +1,6 @@
 // Tells the web UI how a job goes: status posts at their period while it runs, uploads beside them, and the last post
 // at its end (protocol 7, 8.1 step 5). Stops nothing itself: it says what it found.
+import { abortable, outliving } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
@@ -25,12 +26,19 @@ export type ReportEnd =
   | { readonly why: "refused"; readonly error: Error }
   | { readonly why: "no tests scheduled" };
 
+/** Periods after a failed post are up to this share longer. */
+const failureJitter = 0.2;
+
+/** For what is under way when the job ends: a post given up could be handled by the server after the last one. */
+const maxPartingMs = 10_000;
+
 export class Reporter {
   private readonly options: ReporterOptions;
   private readonly reader: ResultReader;
   private readonly pictures: PictureSums;
   private readonly uploads: ResultUploads;
   private progress: Progress;
+  private atRest: Promise<unknown> = Promise.resolve();
 
   constructor(options: ReporterOptions) {
     const { poolDirectory, settings, reported = nothingReported } = options;
@@ -46,13 +54,22 @@ export class Reporter {
    * Posts at once and then every `report.intervalMs` from post to post, until aborted or until the server has given
    * the job up. A web UI that is away only makes the next post carry more.
    */
-  async run(context: Context): Promise<ReportEnd> {
+  run(context: Context): Promise<ReportEnd> {
+    const ended = this.runUntilEnd(context);
+    this.atRest = ended.catch(() => {});
+    return ended;
+  }
+
+  private async runUntilEnd(context: Context): Promise<ReportEnd> {
     const stop = new AbortController();
     const inner = { log: context.log, signal: AbortSignal.any([context.signal, stop.signal]) };
     const givenUp = Promise.withResolvers<ReportEnd>();
     const uploading = new Set<Promise<void>>();
     const uploadBeside = (files: readonly ResultFile[], known: KnownFiles) => {
-      const upload = this.uploadBeside(files, known, inner)
+      // An upload under way when the job ends would have to be done again.
+      const upload = outliving(inner.signal, maxPartingMs, (signal) =>
+        this.uploadBeside(files, known, { ...inner, signal }),
+      )
         .then((end) => end && givenUp.resolve(end), givenUp.reject)
         .finally(() => uploading.delete(upload));
       uploading.add(upload);
@@ -62,21 +79,23 @@ export class Reporter {
       return await Promise.race([posting, givenUp.promise]);
     } finally {
       stop.abort();
-      await Promise.allSettled([posting, ...uploading]);
+      await Promise.allSettled([posting]);
+      await Promise.allSettled(uploading);
     }
   }
 
   /**
-   * The last post, with all results, and then whatever has not been uploaded yet. Resolves with what goes into the
+   * The last post, with all results, and then whatever has not been uploaded yet; waits until `run` has ended. Resolves with what goes into the
    * reason when something could not be delivered (protocol 8.3 no. 10). Throws the signal's reason when aborted.
    */
   async finish(context: Context): Promise<string | undefined> {
+    await abortable(this.atRest, context.signal);
     const seen = await this.reader.look(true, context);
     if (seen.hasNoTests) return undefined;
     const { report, status, files } = await this.compose(seen, context);
     try {
       const { jobId, webUi } = this.options;
-      const known = await postStatus(webUi, jobId, status, context);
+      const known = await postStatus(webUi, jobId, status, context, { remembered: false });
       this.noteReported(report.progress);
       const [failure] = await this.uploads.upload(files, known, context);
       return failure && `Unable to upload images: Error uploading ${failure.name}: ${failure.error.message}`;
@@ -93,12 +112,16 @@ export class Reporter {
     context: Context,
   ): Promise<ReportEnd> {
     const { intervalMs } = this.options.settings.own.report;
+    const { busyRetryDelayMs } = this.options.webUi.host;
     try {
       for (;;) {
-        const dueMs = performance.now() + intervalMs;
-        const end = await this.postOnce(uploadBeside, context);
-        if (end) return end;
-        await sleep(Math.max(0, dueMs - performance.now()), context.signal);
+        const startMs = performance.now();
+        const outcome = await this.postOnce(uploadBeside, context);
+        if (typeof outcome === "object") return outcome;
+        // Jobs whose web UI comes back do not post all at once.
+        const failedMs = Math.max(intervalMs, outcome === "busy" ? busyRetryDelayMs : 0);
+        const periodMs = outcome === "posted" ? intervalMs : failedMs * (1 + failureJitter * Math.random());
+        await sleep(Math.max(0, startMs + periodMs - performance.now()), context.signal);
       }
     } catch (error) {
       if (context.signal.aborted) return { why: "aborted" };
@@ -109,16 +132,18 @@ export class Reporter {
   private async postOnce(
     uploadBeside: (files: readonly ResultFile[], known: KnownFiles) => void,
     context: Context,
-  ): Promise<ReportEnd | undefined> {
+  ): Promise<ReportEnd | "posted" | "failed" | "busy"> {
     const seen = await this.reader.look(false, context);
     if (seen.hasNoTests) return { why: "no tests scheduled" };
     const { report, status, files } = await this.compose(seen, context);
     try {
       const { jobId, webUi } = this.options;
-      const known = await postStatus(webUi, jobId, status, context, { tries: 1 });
+      const known = await outliving(context.signal, maxPartingMs, (signal) =>
+        postStatus(webUi, jobId, status, { ...context, signal }, { tries: 1 }),
+      );
       this.noteReported(report.progress);
       uploadBeside(files, known);
-      return undefined;
+      return "posted";
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof ApiError)) throw error;
@@ -126,7 +151,7 @@ export class Reporter {
       context.log.info("The next status post will carry what this one could not");
       // "Failed modules": the server has not got the order that it was sent, so the next post carries it again.
       if (error.status === 490) this.progress = withoutOrder(this.progress);
-      return undefined;
+      return error.isBusy ? "busy" : "failed";
     }
   }
 

@@ -3,6 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
 import type { Job } from "../job/job.ts";
+import type { JobInput } from "../job/job-in-progress.ts";
 import { runJob } from "../job/run-job.ts";
 import type { Logger } from "../ops/log.ts";
 import type { StopSignals } from "../stop-requests.ts";
@@ -16,7 +17,7 @@ export interface CurrentJob {
   readonly connection: Connection;
   /** Aborted with a `JobStop`. */
   readonly controller: AbortController;
-  phase: "accepting" | "working" | "ending";
+  phase: "accepting" | "working" | "ending" | "ended";
   /** As it goes into statuses: with the address of the command server, once there is one. */
   shown: Readonly<Record<string, unknown>>;
 }
@@ -28,13 +29,16 @@ export interface WorkPlace {
   readonly stops: StopSignals;
   readonly workerHostname: string;
   /** isotovideo runs: every web UI is told. */
-  readonly hasStarted: () => void;
+  readonly tellAll: () => void;
 }
 
-/** Brings an accepted job to its end on the web UI, whatever happens. Never throws. */
-export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger): Promise<void> {
-  const { job, connection, controller } = current;
-  const { settings, lock, stops, hasStarted } = place;
+/**
+ * Brings an accepted job to its end on the web UI, whatever happens, and tidies up. Never throws. Resolves with whether
+ * the server has been told.
+ */
+export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger): Promise<boolean> {
+  const { job, connection } = current;
+  const { settings, stops, tellAll } = place;
   log.info(`Accepted job ${job.id} of ${connection.host.name}`);
   connection.client.errors.forget();
   current.phase = "working";
@@ -45,22 +49,35 @@ export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger)
     webUi: connection.client,
     hasStarted: (shown: CurrentJob["shown"]) => {
       current.shown = shown;
-      hasStarted();
+      tellAll();
     },
     isEnding: () => {
       current.phase = "ending";
     },
+    isEnded: () => {
+      current.phase = "ended";
+    },
   };
+  const isDelivered = await runToEnd(input, current, log);
+  // A worker that ends leaves the pool to be looked at.
+  const isStopping = stops.stop.aborted || stops.drain.aborted;
+  if (settings.cleansPool && !isStopping)
+    await emptyPool(place, log).catch((error) => log.error(errorText(error)));
+  return isDelivered;
+}
+
+async function runToEnd(input: JobInput & WorkPlace, current: CurrentJob, log: Logger): Promise<boolean> {
   try {
-    if (settings.cleansPool) await emptyPoolDirectory(lock, settings.instance);
-    await runJob(input, { signal: controller.signal, log });
-    // A worker that ends leaves the pool to be looked at.
-    const isEnding = stops.stop.aborted || stops.drain.aborted;
-    if (settings.cleansPool && !isEnding) await emptyPoolDirectory(lock, settings.instance);
+    if (input.settings.cleansPool) await emptyPool(input, log);
+    return (await runJob(input, { signal: current.controller.signal, log })).isDelivered;
   } catch (error) {
     log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
-    await reportBroken(current, `worker broken: ${errorText(error)}`, { log, signal: stops.giveUp });
+    return await reportBroken(current, `worker broken: ${errorText(error)}`, { log, signal: input.giveUp });
   }
+}
+
+function emptyPool({ lock, settings }: WorkPlace, log: Logger): Promise<void> {
+  return emptyPoolDirectory(lock, settings.instance, log);
 }
 
 /** The server does not take a second result: one that the job has stays. */
@@ -68,10 +85,12 @@ async function reportBroken(
   { connection, job }: CurrentJob,
   reason: string,
   context: Context,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await setDone(connection.client, job.id, { result: "incomplete", reason }, context);
+    return true;
   } catch (error) {
     context.log.error(`Unable to report the end of job ${job.id}: ${errorText(error)}`);
+    return false;
   }
 }

@@ -2,15 +2,21 @@
 // holds is ever emptied.
 import { readdir } from "node:fs/promises";
 import { basename, isAbsolute, join, normalize } from "node:path";
+import { errorText } from "../errors.ts";
+import type { Logger } from "../ops/log.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
 import { runningQemu } from "./left-over-qemu.ts";
 import type { PoolLock } from "./pool-lock.ts";
 
 /**
  * Removes everything but dot files and the list of packages; `qemu.pid` stays while that qemu runs. Links are removed,
- * not followed. Throws for a path that cannot be a pool directory of slot N.
+ * not followed. What cannot be removed is logged. Throws for a path that cannot be a pool directory of slot N.
  */
-export async function emptyPoolDirectory({ poolDirectory }: PoolLock, instance: number): Promise<void> {
+export async function emptyPoolDirectory(
+  { poolDirectory }: PoolLock,
+  instance: number,
+  log: Logger,
+): Promise<void> {
   const isPool =
     isAbsolute(poolDirectory) &&
     normalize(poolDirectory) === poolDirectory &&
@@ -20,5 +26,8 @@ export async function emptyPoolDirectory({ poolDirectory }: PoolLock, instance: 
   const kept = new Set(["worker_packages.txt"]);
   if ((await runningQemu(poolDirectory)) !== undefined) kept.add("qemu.pid");
   const names = (await readdir(poolDirectory)).filter((name) => !name.startsWith(".") && !kept.has(name));
-  await removeEntries(poolDirectory, names);
+  for (const name of names)
+    await removeEntries(poolDirectory, [name]).catch((error) =>
+      log.error(`Unable to remove ${name} from ${poolDirectory}: ${errorText(error)}`),
+    );
 }

@@ -10,7 +10,7 @@ import type { StopSignals } from "../stop-requests.ts";
 import { maintainConnection } from "../webui/connection.ts";
 import { RestClient } from "../webui/rest-client.ts";
 import { type HostFacts, registrationOf } from "./host-facts.ts";
-import { lockPool, type PoolLock, supervisorHolds } from "./pool-lock.ts";
+import { lockPool, type PoolLock } from "./pool-lock.ts";
 import { Slot } from "./slot.ts";
 
 export interface RunSlotOptions {
@@ -65,11 +65,7 @@ async function lockWhenFree({ settings, stops, log }: RunSlotOptions): Promise<P
 async function endJobOfEarlierWorker({ settings, stops, log }: RunSlotOptions): Promise<void> {
   const { poolDirectory } = settings;
   const state = await readJobState(poolDirectory);
-  if (await supervisorHolds(poolDirectory)) {
-    log.warn(
-      `Job ${state?.job.id ?? "(unknown)"} of an earlier worker still runs in ${poolDirectory}: ending it`,
-    );
-    await endLeftOverJob(poolDirectory, { signal: stops.giveUp, log });
-  }
+  const ended = await endLeftOverJob(poolDirectory, { signal: stops.giveUp, log });
+  if (state && ended.length > 0) log.warn(`They belonged to job ${state.job.id} of ${state.host}`);
   await removeJobState(poolDirectory);
 }

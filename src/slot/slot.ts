@@ -35,6 +35,8 @@ export class Slot implements Peer, CommandedSlot {
   /** By name of the host. */
   private readonly connections = new Map<string, { connection: Connection; state: ConnectionState }>();
   private readonly over = Promise.withResolvers<void>();
+  /** Resolves when the job before has left the slot: only then the next one begins. */
+  private vacant: Promise<void> = Promise.resolve();
   /** Nothing is taken any more, whatever the signals say. */
   private isClosed = false;
   private readonly availability: Availability;
@@ -87,7 +89,8 @@ export class Slot implements Peer, CommandedSlot {
 
   offered(connection: Connection, jobs: readonly OfferedJob[]): void {
     const jobIds = jobs.map(({ id }) => id);
-    const { current } = this;
+    // The server takes a slot for free as soon as it has the end of a job: the next one waits until all is tidy.
+    const current = this.current?.phase === "ended" ? undefined : this.current;
     const answer = answerOffer({
       jobIds,
       host: connection.host.name,
@@ -97,7 +100,7 @@ export class Slot implements Peer, CommandedSlot {
     const [job] = jobs;
     if (answer.kind === "reject") this.reject(connection, jobIds, answer.reason);
     else if (answer.kind === "ignore") this.log.debug(`Offered job ${jobIds} again`);
-    else if (job !== undefined) void this.take(connection, job);
+    else if (job !== undefined) this.take(connection, job);
   }
 
   reject(connection: Connection, jobIds: readonly string[], reason: string): void {
@@ -121,30 +124,48 @@ export class Slot implements Peer, CommandedSlot {
   }
 
   /** Has the job from here on. */
-  private async take(connection: Connection, job: OfferedJob): Promise<void> {
+  private take(connection: Connection, job: OfferedJob): void {
     const controller = new AbortController();
     const current: CurrentJob = { job, connection, controller, phase: "accepting", shown: job.received };
+    const before = this.vacant;
     this.current = current;
+    this.vacant = before.then(async () => {
+      const isSettled = await this.acceptAndWork(current);
+      this.leave(current);
+      // A registration that does not name the job makes the server end it.
+      if (!isSettled && !this.isClosing) connection.reconnect();
+    });
+  }
+
+  /** Never throws. Resolves with whether the server knows what became of the job. */
+  private async acceptAndWork(current: CurrentJob): Promise<boolean> {
+    const { job, connection, controller } = current;
     const log = this.log.with({ job: job.id });
     const unavailable = await this.availability.check();
     if (controller.signal.aborted) log.info("Stopped before it was accepted");
     else if (unavailable !== undefined) {
       connection.send({ type: "worker_status", status: "broken", reason: unavailable });
       this.reject(connection, [job.id], unavailable);
-    } else if (connection.send(acceptedMessage(job.id))) await this.workOn(current, log);
-    else log.warn(`Not accepted: the websocket to ${connection.host.name} is down`);
-    this.current = undefined;
+    } else if (connection.send(acceptedMessage(job.id))) {
+      const isDelivered = await this.workOn(current, log);
+      if (this.options.settings.terminateAfterJobsDone) this.isClosed = true;
+      return isDelivered;
+    } else log.warn(`Not accepted: the websocket to ${connection.host.name} is down`);
+    return true;
+  }
+
+  private leave(current: CurrentJob): void {
+    if (this.current === current) this.current = undefined;
     this.options.rest();
-    if (this.options.settings.terminateAfterJobsDone) this.close();
     this.endIfDone();
   }
 
-  private workOn(current: CurrentJob, log: Logger): Promise<void> {
+  private workOn(current: CurrentJob, log: Logger): Promise<boolean> {
     const workerHostname = this.availability.workerHostname ?? this.options.program.nodeName;
-    const hasStarted = () => {
+    const tellAll = () => {
       for (const { connection } of this.connections.values()) connection.sendStatusNow();
     };
-    return workOn(current, { ...this.options, workerHostname, hasStarted }, log);
+    return workOn(current, { ...this.options, workerHostname, tellAll }, log);
   }
 
   /** A second stop changes nothing: an aborted signal keeps its first reason. */
@@ -159,8 +180,8 @@ export class Slot implements Peer, CommandedSlot {
   }
 
   private endIfDone(): void {
-    const states = [...this.connections.values()];
-    if (!this.isClosed && states.length > 0 && states.every(({ state }) => state === "disabled")) {
+    const disabled = [...this.connections.values()].filter(({ state }) => state === "disabled");
+    if (!this.isClosed && disabled.length > 0 && disabled.length === this.options.settings.hosts.length) {
       this.log.error("Stopping because registration with all configured web UI hosts failed");
       this.isClosed = true;
     }

@@ -42,6 +42,8 @@ export interface Connection {
   send(message: WorkerMessage): boolean;
   /** Asks the peer how it is, sends that, and counts the interval anew. Does nothing while the websocket is down. */
   sendStatusNow(): void;
+  /** Drops the websocket: the registration that follows tells the server which jobs the slot still has. */
+  reconnect(): void;
   /** Goes offline on purpose: says so if it can, closes, and resolves when that is done. */
   quit(): Promise<void>;
 }
@@ -123,8 +125,12 @@ class MaintainedConnection implements Connection {
 
   private async open(): Promise<{ url: string; closed: Promise<SocketEnd> }> {
     const { client, context } = this;
-    const socket = await openWorkerSocket(client, (text) => this.received(text), context);
+    // What comes together with the upgrade is heard when it can be answered.
+    const early: string[] = [];
+    const onText = (text: string) => (this.live ? this.received(text) : early.push(text));
+    const socket = await openWorkerSocket(client, onText, context);
     this.live = { socket, statuses: this.statusesFor(socket) };
+    for (const text of early) this.received(text);
     client.errors.clear("websocket");
     const close = () => socket.close();
     context.signal.addEventListener("abort", close, { once: true });
@@ -181,6 +187,10 @@ class MaintainedConnection implements Connection {
 
   sendStatusNow(): void {
     this.live?.statuses.sendNow();
+  }
+
+  reconnect(): void {
+    this.live?.socket.close();
   }
 
   async quit(): Promise<void> {

@@ -62,7 +62,7 @@ export function parseServerMessage(
 ): ServerMessage {
   const fields = record.safeParse(parseJson(text)).data;
   if (fields === undefined)
-    return { kind: "invalid", why: `no JSON object: ${text.slice(0, maxQuotedLength)}` };
+    return { kind: "invalid", why: `no JSON object: ${JSON.stringify(text.slice(0, maxQuotedLength))}` };
   if ("result" in fields) return { kind: "answer" };
   if (typeof fields["type"] !== "string") return { kind: "invalid", why: "message without a type" };
   const message = byType(fields["type"], fields);

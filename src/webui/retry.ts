@@ -1,6 +1,6 @@
 // The retry table of protocol 2.3, and the texts by which reasons name a failed try. Pure.
 import { STATUS_CODES } from "node:http";
-import { ApiError } from "../errors.ts";
+import { ApiError, busyStatuses } from "../errors.ts";
 
 /** What a try came to. `"time-out"` and `"connection error"` stand for a try without an answer. */
 export type TryResult = number | "time-out" | "connection error";
@@ -8,7 +8,6 @@ export type TryResult = number | "time-out" | "connection error";
 /** `busy` is repeated after RETRY_DELAY_IF_WEBUI_BUSY, `retry` after RETRY_DELAY. */
 export type Verdict = "answered" | "final" | "retry" | "busy";
 
-const busyStatuses = [408, 425, 502, 503, 504, 598];
 /** openQA's own "try again". */
 const tryAgainStatus = 490;
 

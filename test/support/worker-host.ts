@@ -48,23 +48,10 @@ export async function openHost(options?: TemporaryWorkerOptions): Promise<Worker
 
 /** The worker still does its work: it takes a job and finishes it. */
 export async function finishesNextJob(ui: FakeWebUi, workerId?: number): Promise<void> {
-  const from = ui.now;
   const job = ui.offer(plainJob, workerId);
-  await accepts(ui, job, from, workerId);
+  await ui.message({ type: "accepted", jobid: job.id });
   await ui.setDone(job.id);
   if (job.result !== "passed") throw new Error(`Next job ended as ${job.result}, ${job.reason}`);
-}
-
-/** A slot whose last job has just ended may still be cleaning up; the scheduler then offers the job again. */
-async function accepts(ui: FakeWebUi, job: FakeJob, from: number, workerId?: number): Promise<void> {
-  const isAnswer = ({ value }: RecordedMessage) => ["accepted", "rejected"].includes(String(value["type"]));
-  const answer = await ui.message(isAnswer, { from });
-  if (answer.value["type"] === "accepted") return;
-  if (answer.value["reason"] !== "currently stopping")
-    throw new Error(`Next job was rejected: ${answer.text}`);
-  const free = await ui.message({ type: "worker_status", status: "free" }, { from: answer.index });
-  ui.offerAgain(job, workerId);
-  await ui.message({ type: "accepted", jobid: job.id }, { from: free.index });
 }
 
 /** Resolves when a module's result has arrived. */

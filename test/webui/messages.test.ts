@@ -11,7 +11,7 @@ const job = (id: unknown, more: object = {}) => ({ id, settings, ...more });
 
 test.each([
   ["", /^no JSON object/],
-  ["{", /^no JSON object: \{$/],
+  ["{\n", /^no JSON object: "\{\\n"$/],
   ["[]", /^no JSON object/],
   ["null", /^no JSON object/],
   ['"grab_job"', /^no JSON object/],

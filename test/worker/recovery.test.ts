@@ -1,0 +1,106 @@
+// What a slot does after something went wrong that it has no part in: it becomes free again, and no job is stuck.
+import { expect, test } from "bun:test";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { plainJob } from "../support/temporary-worker.ts";
+import {
+  finishesNextJob,
+  moduleReported,
+  openHost,
+  openWebUi,
+  openWorker,
+  stopHostsAfterEach,
+} from "../support/worker-host.ts";
+
+stopHostsAfterEach();
+const testMs = 60_000;
+const longJob = { ...plainJob, FAKE_SECONDS: "1.2", FAKE_LINGER: "60" };
+
+test(
+  "an end that the web UI never confirms makes the slot register again without the job",
+  async () => {
+    const { ui } = await openHost();
+    const job = ui.offer(plainJob);
+    ui.fault(/set_done/, { status: 500 }, 3);
+    const { index } = await ui.request(/GET \/api\/v1\/jobs\//);
+    const again = await ui.request(/POST \/api\/v1\/workers/, { from: index });
+    expect(again.query.getAll("job_id")).toEqual([]);
+    expect(ui.requestsOf(job.id).filter(({ path }) => path.endsWith("/set_done"))).toHaveLength(3);
+    await ui.message({ type: "worker_status", status: "free" }, { from: again.index });
+    await finishesNextJob(ui);
+  },
+  testMs,
+);
+
+test(
+  "a host that refuses the slot does not end it before the other hosts have answered",
+  async () => {
+    const [refusing, slow] = [await openWebUi(), await openWebUi()];
+    refusing.fault(/POST \/api\/v1\/workers/, { status: 403 }, Number.POSITIVE_INFINITY);
+    slow.fault(/HEAD/, { msPerByte: 5 });
+    await openWorker([refusing, slow]);
+    await refusing.request(/POST \/api\/v1\/workers/);
+    await finishesNextJob(slow, await slow.registered());
+  },
+  testMs,
+);
+
+test(
+  "after TERM the end of a job is told although the job cannot be duplicated",
+  async () => {
+    const { ui, worker } = await openHost({ own: { "stop.total_ms": 3000 }, global: { RETRIES: 1000 } });
+    const job = ui.offer(longJob);
+    await moduleReported(ui, job);
+    ui.fault(/duplicate/, { status: 500 }, Number.POSITIVE_INFINITY);
+    worker.kill("SIGTERM");
+    await ui.setDone(job.id);
+    expect(job.reason).toBe("quit: worker has been stopped or restarted");
+    expect(await worker.exit()).toEqual({ code: 0, signal: null });
+  },
+  testMs,
+);
+
+test(
+  "what a job left running whose worker and supervisor were both KILLed is ended by the next start",
+  async () => {
+    const { ui, worker } = await openHost();
+    const job = ui.offer(longJob);
+    await moduleReported(ui, job);
+    const [supervisor] = await worker.supervisors();
+    worker.kill("SIGKILL");
+    await worker.exit();
+    process.kill(supervisor?.pid ?? 0, "SIGKILL");
+    expect((await worker.jobProcesses()).length).toBeGreaterThan(0);
+    const next = worker.startAnother();
+    try {
+      await next.awaitLog(new RegExp(`job ${job.id} of ${ui.url}`));
+      await next.awaitLog(/Registered and connected/);
+      expect(await worker.jobProcesses()).toEqual([]);
+    } finally {
+      await next.stop();
+    }
+  },
+  testMs,
+);
+
+test(
+  "TERMINATE_AFTER_JOBS_DONE ends the worker after a job, not after an offer that it rejected",
+  async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "recovery-"));
+    const loads = join(folder.path, "loadavg");
+    await writeFile(loads, "50 40 30 1/1 1\n");
+    const { ui, worker } = await openHost({
+      global: { TERMINATE_AFTER_JOBS_DONE: 1, CRITICAL_LOAD_AVG_THRESHOLD: 1 },
+      env: { OPENQA_LOAD_AVG_FILE: loads },
+    });
+    const refused = ui.offer(plainJob);
+    await ui.message({ type: "rejected", job_ids: [refused.id] });
+    await writeFile(loads, "0 0 0 1/1 1\n");
+    await worker.awaitLog(/can take jobs again/);
+    const job = ui.offer(plainJob);
+    await ui.setDone(job.id);
+    expect(await worker.exit()).toEqual({ code: 0, signal: null });
+  },
+  testMs,
+);
