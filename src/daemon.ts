@@ -4,13 +4,13 @@ import type { Settings } from "./config/settings.ts";
 import type { Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
 import { Logger } from "./ops/log.ts";
-import { openSlotLog, stdoutSink } from "./ops/log-outputs.ts";
 import { releaseCodePages } from "./process/release-memory.ts";
 import { becomeSubreaper } from "./process/subreaper.ts";
 import { sleep } from "./sleep.ts";
 import { describeSetup } from "./slot/describe-setup.ts";
 import { findHostFacts, registrationOf } from "./slot/host-facts.ts";
 import { type RunSlotOptions, runSlot } from "./slot/run-slot.ts";
+import { openSlotLog, stdoutSink } from "./slot/slot-log.ts";
 import { StopRequests } from "./stop-requests.ts";
 
 /** Runs until every slot has ended. Throws `UsageError` when there is nothing to run. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
-import { openSlotLog } from "../../src/ops/log-outputs.ts";
+import { openSlotLog } from "../../src/slot/slot-log.ts";
 import { Sandbox } from "../config/sandbox.ts";
 
 let sandbox: Sandbox;

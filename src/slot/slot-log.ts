@@ -4,8 +4,8 @@ import { dirname, resolve } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { errorText, UsageError } from "../errors.ts";
-import { AppendedFile } from "./appended-file.ts";
-import { formatDaemonLine, fromLevel, Logger, type LogLevel, type LogSink } from "./log.ts";
+import { AppendedFile } from "../ops/appended-file.ts";
+import { formatDaemonLine, fromLevel, Logger, type LogLevel, type LogSink } from "../ops/log.ts";
 
 /** Log lines on stdout. A reader that goes away does not matter. */
 export function stdoutSink(level: LogLevel): LogSink {
