@@ -32,13 +32,12 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   const running = slots.map(async (settings, index) => {
     const slotLog = logs[index]?.log ?? log;
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
-    if (settings.hosts.length > 0)
-      await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog, rest });
+    if (settings.hosts.length === 0) return false;
+    return await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog, rest });
   });
-  await Promise.all(running);
+  const ran = await Promise.all(running);
   await Promise.all(logs.map((each) => each.close()));
-  if (slots.every(({ hosts }) => hosts.length === 0))
-    throw new UsageError("no web UI host to work for (see HOST in workers.ini)");
+  if (!ran.includes(true)) throw new UsageError("no slot can run, the log says why");
   return faults.hasOccurred ? exitCode.failed : exitCode.done;
 }
 
@@ -78,15 +77,23 @@ function restLater(log: Logger): () => void {
   };
 }
 
-/** A slot that breaks starts afresh; the others never notice. */
-async function keepRunning(options: RunSlotOptions): Promise<void> {
+/**
+ * A slot that breaks starts afresh; the others never notice. Resolves with false when its set-up has to be mended first.
+ */
+async function keepRunning(options: RunSlotOptions): Promise<boolean> {
   const { settings, stops, log } = options;
   while (!stops.stop.aborted && !stops.drain.aborted) {
     try {
-      return await runSlot(options);
+      await runSlot(options);
+      return true;
     } catch (error) {
+      if (error instanceof UsageError) {
+        log.error(error.message);
+        return false;
+      }
       log.error(`The slot broke: ${error instanceof Error ? error.stack : errorText(error)}`);
       await sleep(settings.connectIntervalMs, AbortSignal.any([stops.stop, stops.drain])).catch(() => {});
     }
   }
+  return true;
 }

@@ -2,7 +2,7 @@
 // A stock worker locks the whole file, so it stays out as long as either is alive.
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { SlotTakenError } from "../errors.ts";
+import { errorText, SlotTakenError, UsageError } from "../errors.ts";
 import { poolLockFile, supervisorByte, workerByte } from "../isotovideo/pool-state.ts";
 import { lockHolder, OfdLock, tryLockBytes } from "../process/ofd-lock.ts";
 
@@ -16,16 +16,30 @@ export interface PoolLock {
 
 /**
  * Makes the pool directory when missing, and locks it until the process dies; the file then holds the pid.
- * Throws `SlotTakenError` when another worker has it.
+ * Throws `SlotTakenError` when another worker has it, `UsageError` when the directory cannot be made or written to.
  */
 export async function lockPool(poolDirectory: string): Promise<PoolLock> {
-  await mkdir(poolDirectory, { recursive: true });
   const path = join(poolDirectory, poolLockFile);
-  const lock = await tryLockBytes(path, workerByte);
+  const lock = await lockWorkerByte(poolDirectory, path);
   if (!(lock instanceof OfdLock))
     throw new SlotTakenError(poolDirectory, lock.heldBy ?? (await writtenPid(path)));
   await lock.write(`${process.pid}\n`);
   return { poolDirectory, release: () => lock.release() };
+}
+
+async function lockWorkerByte(poolDirectory: string, path: string) {
+  try {
+    await mkdir(poolDirectory, { recursive: true });
+    return await tryLockBytes(path, workerByte);
+  } catch (error) {
+    const advice = "run as the user that it belongs to, or set OPENQA_BASEDIR";
+    throw new UsageError(
+      `Unable to use the pool directory ${poolDirectory}: ${errorText(error)} (${advice})`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** Whether the supervisor of a job still runs there: one of an earlier worker, when this one has started none. */

@@ -84,6 +84,17 @@ describe("the executable", () => {
     await mkdir(join(folder, "openqa/share"));
     expect(code).toBe(3);
     expect(stdout).toContain("Ignoring host 'http://127.0.0.1:9': Working directory does not exist.");
-    expect(stderr).toContain("no web UI host to work for");
+    expect(stderr).toContain("no slot can run");
+  });
+
+  test("a pool directory that cannot be used is named, with what to do", async () => {
+    await writeFile(join(folder, "openqa/pool"), "no directory");
+    for (const subcommand of ["run", "register"]) {
+      const { stdout, stderr, code } = await call(subcommand, "--host", "http://127.0.0.1:9");
+      expect(code).toBe(3);
+      expect(stdout + stderr).toContain(`Unable to use the pool directory ${folder}/openqa/pool/1: `);
+      expect(stdout + stderr).toContain("set OPENQA_BASEDIR");
+    }
+    await rm(join(folder, "openqa/pool"));
   });
 });
