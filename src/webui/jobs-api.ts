@@ -2,8 +2,7 @@
 // are the concern of `results/`.
 import { z } from "zod";
 import type { Context } from "../context.ts";
-import { ApiError, errorText } from "../errors.ts";
-import { silentLog } from "../ops/log.ts";
+import { ApiError } from "../errors.ts";
 import type { RestRequest, WebUi } from "./web-ui.ts";
 
 type JobId = string | number;
@@ -37,17 +36,6 @@ export function postStatus(
 ): Promise<StatusAnswer> {
   const json = { status: { ...status, worker_id: webUi.workerId } };
   return post(webUi, { path: `jobs/${jobId}/status`, json, ...options }, statusSchema, context);
-}
-
-/** Says that the job is still being set up. One try; a failure does not matter. */
-export async function postSetupStatus(webUi: WebUi, jobId: JobId, context: Context): Promise<void> {
-  try {
-    const quiet = { ...context, log: silentLog };
-    await postStatus(webUi, jobId, { setup: 1 }, quiet, { tries: 1, remembered: false });
-  } catch (error) {
-    context.signal.throwIfAborted();
-    context.log.debug(`Unable to post the setup status of job ${jobId}: ${errorText(error)}`);
-  }
 }
 
 /** Says that the job has ended and uploads follow. The answer, of whatever sense, changes nothing. */
@@ -85,27 +73,6 @@ export async function setDone(
   };
   const request = { path: `jobs/${jobId}/set_done`, query, tries: 1, remembered: false };
   return { result: (await post(webUi, request, doneSchema, context)).result };
-}
-
-export interface UploadProgress {
-  /** Last module sent in this round. */
-  readonly upload_up_to: string | null;
-  /** Whether that is the one that runs. */
-  readonly upload_up_to_current_module: boolean;
-  readonly outstanding_files: number;
-  readonly outstanding_images: number;
-}
-
-/** Tells developer mode how far the uploads are. Not critical. */
-export async function postUploadProgress(
-  webUi: WebUi,
-  jobId: JobId,
-  progress: UploadProgress,
-  context: Context,
-): Promise<void> {
-  const path = `/liveviewhandler/api/v1/jobs/${jobId}/upload_progress`;
-  const request = { path, json: progress, portDelta: webUi.servicePortDelta, remembered: false };
-  await post(webUi, request, z.looseObject({}), context);
 }
 
 const jobSchema = z

@@ -25,12 +25,6 @@ test.each<[string, Call, string, string]>([
     '{"status":{"result":{},"worker_id":7}}',
   ],
   [
-    "the setup status",
-    (ui, ctx) => api.postSetupStatus(ui, "12", ctx),
-    "POST /api/v1/jobs/12/status",
-    '{"status":{"setup":1,"worker_id":7}}',
-  ],
-  [
     "uploading",
     (ui, ctx) => api.postUploading(ui, "12", ctx),
     "POST /api/v1/jobs/12/status",
@@ -53,34 +47,14 @@ test.each<[string, Call, string, string]>([
   expect(await called(call)).toMatchObject({ line, body });
 });
 
-test("upload progress goes to the live view handler", async () => {
-  await using server = await WebUiDoor.open(answer(200, '{"broadcast_count":0}'));
-  const client = clientFor(`http://127.0.0.1:${server.port - 2}`);
-  const progress = {
-    upload_up_to: null,
-    upload_up_to_current_module: false,
-    outstanding_files: 0,
-    outstanding_images: 2,
-  };
-  await api.postUploadProgress(client, "12", progress, testContext());
-  expect(server.requests[0]!.line).toBe("POST /liveviewhandler/api/v1/jobs/12/upload_progress HTTP/1.1");
-});
-
-test("set_done and the setup status have one try, and are not remembered as errors", async () => {
+test("set_done has one try, and is not remembered as an error", async () => {
   await using server = await WebUiDoor.open(answer("503 Busy"));
   const client = clientFor(server.url);
   const context = testContext();
   await expect(api.setDone(client, "12", {}, context)).rejects.toThrow("503 response: Busy");
-  await api.postSetupStatus(client, "12", context);
-  expect(server.requests).toHaveLength(2);
+  expect(server.requests).toHaveLength(1);
   expect(client.errors.text()).toBe(undefined);
-  expect(context.entries.map(({ level }) => level)).toEqual(["error", "debug"]);
-});
-
-test("an aborted setup status ends with the signal's reason", async () => {
-  await using server = await WebUiDoor.open(() => context.controller.abort(new Error("stop")));
-  const context = testContext();
-  await expect(api.postSetupStatus(clientFor(server.url), "12", context)).rejects.toThrow("stop");
+  expect(context.entries.map(({ level }) => level)).toEqual(["error"]);
 });
 
 test("a status that never arrives is remembered", async () => {
