@@ -18,15 +18,8 @@ import { redactVarsFile } from "./redact.ts";
 import { removeJobState } from "./state-file.ts";
 import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
 
-/** What became of a job. */
-export interface JobResult {
-  readonly ending: Ending;
-  /** Whether the server has been told, and the result that it then stored. */
-  readonly isDelivered: boolean;
-  readonly result?: string | undefined;
-}
-
-export async function concludeJob(progress: JobInProgress, ending: Ending, log: Logger): Promise<JobResult> {
+/** Resolves with whether the server has been told the end. Never throws. */
+export async function concludeJob(progress: JobInProgress, ending: Ending, log: Logger): Promise<boolean> {
   const { input, jobLog, isotovideo, record } = progress;
   const delivery: Context = { signal: input.hurry, log };
   log.info(`Stopping job ${input.job.id}: ${ending.stopReason}`);
@@ -38,11 +31,11 @@ export async function concludeJob(progress: JobInProgress, ending: Ending, log: 
   const delivered = await deliver(progress, ending, delivery);
   await announced;
   try {
-    const result = await finishOnServer(progress, delivered, { signal: input.giveUp, log });
-    return { ending: delivered, isDelivered: true, result };
+    await finishOnServer(progress, delivered, { signal: input.giveUp, log });
+    return true;
   } catch (error) {
     log.error(`Job ${input.job.id} could not be finished on the web UI: ${errorText(error)}`);
-    return { ending: delivered, isDelivered: false };
+    return false;
   } finally {
     await removeJobState(input.settings.poolDirectory);
   }
@@ -123,12 +116,8 @@ function uploadFiles(
   );
 }
 
-/** Sends the result; resolves with the one that the server stored. */
-async function finishOnServer(
-  progress: JobInProgress,
-  ending: Ending,
-  context: Context,
-): Promise<string | undefined> {
+/** Makes the reason out and sends it with the result. */
+async function finishOnServer(progress: JobInProgress, ending: Ending, context: Context): Promise<void> {
   const { input, isotovideo } = progress;
   const { job, webUi, settings } = input;
   const { poolDirectory } = settings;
@@ -148,28 +137,25 @@ async function finishOnServer(
   context.log.info(`Job ${job.id} ends: ${result ?? "result by its modules"}${reason ? ` (${reason})` : ""}`);
   const { newbuild } = conclusions[stopReason];
   input.isEnded();
-  return await sendResult(input, { result, reason, newbuild }, context);
+  await sendResult(input, { result, reason, newbuild }, context);
 }
 
 /**
  * Repeated until the server has answered, but only after asking whether it took effect: the server fires its hooks at
  * each call.
  */
-async function sendResult(
-  { webUi, job, settings }: JobInput,
-  end: JobEnd,
-  context: Context,
-): Promise<string | undefined> {
+async function sendResult({ webUi, job, settings }: JobInput, end: JobEnd, context: Context): Promise<void> {
   for (let triesLeft = settings.restTries - 1; ; triesLeft--) {
     try {
-      return (await setDone(webUi, job.id, end, context)).result;
+      await setDone(webUi, job.id, end, context);
+      return;
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof ApiError) || error.isFinal || triesLeft <= 0) throw error;
       context.log.warn(`The web UI has not confirmed the end of job ${job.id}: ${error.message}`);
       await sleep(webUi.host.retryDelayMs, context.signal);
-      const { state, result } = await getJob(webUi, job.id, context);
-      if (state === "done") return result;
+      const { state } = await getJob(webUi, job.id, context);
+      if (state === "done") return;
     }
   }
 }

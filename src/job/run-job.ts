@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
 import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
 import { type ReportEnd, Reporter } from "../results/reporter.ts";
-import { concludeJob, type JobResult } from "./conclude-job.ts";
+import { concludeJob } from "./conclude-job.ts";
 import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
 import { isotovideoCall } from "./isotovideo-call.ts";
 import type { JobInProgress, JobInput } from "./job-in-progress.ts";
@@ -18,10 +18,10 @@ import type { Ending } from "./stop-reason.ts";
 const maxPartingMs = 10_000;
 
 /**
- * Runs an accepted job until the web UI has its result. The context's signal is aborted with a `JobStop` to stop it.
+ * Runs an accepted job to its end and resolves with whether the web UI has been told. The context's signal is aborted with a `JobStop` to stop it.
  * Never throws for anything that the job or the web UI did; the pool is left for the caller to clean.
  */
-export async function runJob(input: JobInput, outer: Context): Promise<JobResult> {
+export async function runJob(input: JobInput, outer: Context): Promise<boolean> {
   const { job, settings, program } = input;
   const jobLog = await openJobLog(settings.poolDirectory, settings.logLevel);
   const context = { signal: outer.signal, log: outer.log.also(jobLog.sink) };

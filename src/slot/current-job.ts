@@ -69,7 +69,7 @@ export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger)
 async function runToEnd(input: JobInput & WorkPlace, current: CurrentJob, log: Logger): Promise<boolean> {
   try {
     if (input.settings.cleansPool) await emptyPool(input, log);
-    return (await runJob(input, { signal: current.controller.signal, log })).isDelivered;
+    return await runJob(input, { signal: current.controller.signal, log });
   } catch (error) {
     log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
     return await reportBroken(current, `worker broken: ${errorText(error)}`, { log, signal: input.giveUp });
