@@ -43,6 +43,21 @@ export class SetupFailure extends WorkerError {
   }
 }
 
+/** The cache could not provide what was asked for; the message says what is wrong with which file or folder. */
+export class CacheError extends WorkerError {
+  readonly exitCode = exitCode.failed;
+}
+
+/** The web UI refused an asset: a 4xx that a repetition does not change. Nothing of the cache is lost. */
+export class AssetRefusedError extends CacheError {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
 /** Statuses after which RETRY_DELAY_IF_WEBUI_BUSY counts (protocol 2.3). */
 export const busyStatuses: readonly number[] = [408, 425, 502, 503, 504, 598];
 

@@ -12,6 +12,7 @@ export function describeSettings({ problems, origins, ...values }: Settings): st
 
 function shown(path: string, leaf: unknown): string {
   if (leaf === undefined) return "(unset)";
+  if (leaf === Number.POSITIVE_INFINITY) return "unlimited";
   return isSecret(path) ? "[masked]" : JSON.stringify(leaf);
 }
 

@@ -19,6 +19,14 @@ const ranges: { readonly [T in keyof OwnSettings]: Readonly<Record<keyof OwnSett
   },
   stop: { graceMs: delay(30_000, 0), totalMs: delay(60_000) },
   report: { intervalMs: delay(10_000, 10), parallelUploads: { fallback: 4, min: 1, max: 64 } },
+  cache: {
+    retryDelayMs: delay(5000),
+    maxRetryDelayMs: delay(60_000),
+    minBytesPerWindow: { fallback: 64 * kib, min: 1, max: 1024 * mib },
+    rateWindowMs: delay(60_000, 10),
+    lockRetryMs: delay(100),
+    indexWaitMs: delay(600_000),
+  },
   limits: {
     maxFrameBytes: size(64 * mib),
     maxJobMessageBytes: size(10 * mib),

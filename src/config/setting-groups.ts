@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { type LogLevel, logLevels } from "../ops/log.ts";
 import {
+  environmentNumber,
   firstNumber,
   isOn,
   numberOf,
@@ -10,9 +11,14 @@ import {
   type ValueSources,
   variable,
 } from "./read-values.ts";
-import type { Settings } from "./settings.ts";
+import type { CacheServiceSettings, Settings } from "./settings.ts";
 import { byDefault, Sourced, type SourcedTree } from "./sourced.ts";
-import { minFreePercentage } from "./stock-keys.ts";
+import { maxInactiveJobsHardLimit, minFreePercentage } from "./stock-keys.ts";
+
+/** How far above the base port the cache service listens (protocol 1.3). */
+const cacheServicePortDelta = 4;
+/** What a job may wait for beyond what keeps a slot from taking it. */
+const furtherWaitingOfJob = 40;
 
 /** Off without CACHEDIRECTORY. */
 export function cacheOf(sources: ValueSources): SourcedTree<Settings["cache"]> {
@@ -20,14 +26,55 @@ export function cacheOf(sources: ValueSources): SourcedTree<Settings["cache"]> {
   const configured = textOf(values, "CACHEDIRECTORY");
   if (configured.value === undefined) return configured.map(() => undefined);
   const key = "CACHE_MIN_FREE_PERCENTAGE";
-  const directory = variable(program, "OPENQA_CACHE_DIR") ?? new Sourced(configured.value, configured.origin);
+  const testsDirectory = new Sourced(resolve(program.cwd, configured.value), configured.origin);
   return {
-    directory: directory.map((path) => resolve(program.cwd, path)),
+    directory:
+      variable(program, "OPENQA_CACHE_DIR")?.map((path) => resolve(program.cwd, path)) ?? testsDirectory,
+    testsDirectory,
     limitGib: numberOf("CACHELIMIT", sources),
     minFreePercentage:
       firstNumber(key, [values.get(key)], minFreePercentage, problems) ?? byDefault(undefined),
     workers: numberOf("CACHEWORKERS", sources),
-    serviceUrl: textOf(values, "CACHESERVICEURL"),
+    ...waitingLimits(sources),
+    service: cacheServiceOf(sources),
+    sync: {
+      timeoutMs: environmentNumber("OPENQA_RSYNC_TIMEOUT", sources).map(toMilliseconds),
+      tries: environmentNumber("OPENQA_RSYNC_RETRIES", sources),
+      retryDelayMs: environmentNumber("OPENQA_RSYNC_RETRY_PERIOD", sources).map(toMilliseconds),
+      rounds: environmentNumber("OPENQA_CACHE_SERVICE_TEST_SYNC_ATTEMPTS", sources),
+    },
+  };
+}
+
+function waitingLimits(sources: ValueSources) {
+  const maxWaiting = environmentNumber("OPENQA_CACHE_MAX_INACTIVE_JOBS", sources);
+  const key = "OPENQA_CACHE_MAX_INACTIVE_JOBS_HARD_LIMIT";
+  const given = [variable(sources.program, key)];
+  const hardLimit = firstNumber(key, given, maxInactiveJobsHardLimit, sources.problems);
+  return {
+    maxWaiting: maxWaiting.map(unlimitedIfNegative),
+    maxWaitingOfJob: (
+      hardLimit ?? maxWaiting.map((limit) => (limit < 0 ? limit : limit + furtherWaitingOfJob))
+    ).map(unlimitedIfNegative),
+  };
+}
+
+function unlimitedIfNegative(limit: number): number {
+  return limit < 0 ? Number.POSITIVE_INFINITY : limit;
+}
+
+function cacheServiceOf(sources: ValueSources): SourcedTree<CacheServiceSettings> {
+  const inMs = (name: Parameters<typeof environmentNumber>[0]) =>
+    environmentNumber(name, sources).map(toMilliseconds);
+  return {
+    url: textOf(sources.values, "CACHESERVICEURL"),
+    localUrl: environmentNumber("OPENQA_BASE_PORT", sources).map(
+      (port) => `http://127.0.0.1:${port + cacheServicePortDelta}`,
+    ),
+    tries: environmentNumber("OPENQA_CACHE_ATTEMPTS", sources),
+    retryDelayMs: inMs("OPENQA_CACHE_ATTEMPT_SLEEP_TIME"),
+    pollIntervalMs: inMs("OPENQA_CACHE_SERVICE_POLL_DELAY"),
+    checkTimeoutMs: inMs("OPENQA_WORKER_CACHE_SERVICE_CHECK_INACTIVITY_TIMEOUT"),
   };
 }
 

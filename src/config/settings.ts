@@ -92,12 +92,46 @@ export interface Settings {
 }
 
 export interface CacheSettings {
+  /** Assets and their index: OPENQA_CACHE_DIR, else CACHEDIRECTORY. */
   readonly directory: string;
+  /** Test distributions, as `HOST/tests` in it: CACHEDIRECTORY. */
+  readonly testsDirectory: string;
+  /** 0: no limit. */
   readonly limitGib: number;
   readonly minFreePercentage: number | undefined;
+  /** Downloads at the same time, over all processes that use the directory. */
   readonly workers: number;
-  /** CACHESERVICEURL when it is set explicitly. */
-  readonly serviceUrl: string | undefined;
+  /** More downloads waiting than that: no new job. `Infinity`: no limit. */
+  readonly maxWaiting: number;
+  /** More downloads waiting than that: no asset for a job that was taken. */
+  readonly maxWaitingOfJob: number;
+  readonly service: CacheServiceSettings;
+  readonly sync: TestSyncSettings;
+}
+
+/** The stock cache service, asked over HTTP. */
+export interface CacheServiceSettings {
+  /** CACHESERVICEURL when it is set explicitly: then nothing else is used. */
+  readonly url: string | undefined;
+  /** Where one of this host would answer. */
+  readonly localUrl: string;
+  /** Tries while there is no connection, the first included, and the wait between them. */
+  readonly tries: number;
+  readonly retryDelayMs: number;
+  /** Between two looks at a request. */
+  readonly pollIntervalMs: number;
+  /** Of the one try that a check of availability makes. */
+  readonly checkTimeoutMs: number;
+}
+
+export interface TestSyncSettings {
+  /** rsync's own time-out for input and output. */
+  readonly timeoutMs: number;
+  /** Runs of rsync in a round, whatever it fails with, and the wait between them. */
+  readonly tries: number;
+  readonly retryDelayMs: number;
+  /** Rounds, for exit codes that another one may mend. */
+  readonly rounds: number;
 }
 
 export interface ThrottleSettings {
@@ -135,6 +169,18 @@ export interface OwnSettings {
   readonly report: {
     readonly intervalMs: number;
     readonly parallelUploads: number;
+  };
+  readonly cache: {
+    /** Wait between tries of a download: it doubles from the first to the second. */
+    readonly retryDelayMs: number;
+    readonly maxRetryDelayMs: number;
+    /** A download that gets less than so many bytes in so long has stalled and is tried again. */
+    readonly minBytesPerWindow: number;
+    readonly rateWindowMs: number;
+    /** Between looks at a lock that another process has. */
+    readonly lockRetryMs: number;
+    /** For another process to let go of the index. */
+    readonly indexWaitMs: number;
   };
   readonly limits: {
     /** Frames above this end the connection. */

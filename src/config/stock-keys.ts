@@ -46,6 +46,9 @@ export const numberKeys = {
 /** Without a default: no limit. */
 export const minFreePercentage = { min: 0, max: 100 };
 
+/** Without a default of its own: it follows from OPENQA_CACHE_MAX_INACTIVE_JOBS. */
+export const maxInactiveJobsHardLimit = { min: -1, max: 1_000_000, whole: true } as const;
+
 /** Numbers that only the environment sets. */
 export const environmentNumbers = {
   OPENQA_WORKER_CONNECT_INTERVAL: seconds(10),
@@ -53,6 +56,16 @@ export const environmentNumbers = {
   OPENQA_WORKER_EPHEMERAL_RECHECK_INTERVAL: seconds(10, 0.01),
   OPENQA_UPLOAD_DELAY: seconds(5),
   VNCPORT_OFFSET: count(90, 0, 65_535),
+  OPENQA_BASE_PORT: count(9526, 1, 65_000),
+  OPENQA_CACHE_MAX_INACTIVE_JOBS: count(5, -1, 1_000_000),
+  OPENQA_CACHE_ATTEMPTS: count(60, 1, 10_000),
+  OPENQA_CACHE_ATTEMPT_SLEEP_TIME: seconds(5),
+  OPENQA_CACHE_SERVICE_POLL_DELAY: seconds(5, 0.01),
+  OPENQA_WORKER_CACHE_SERVICE_CHECK_INACTIVITY_TIMEOUT: seconds(10, 0.01),
+  OPENQA_CACHE_SERVICE_TEST_SYNC_ATTEMPTS: count(3, 1, 1000),
+  OPENQA_RSYNC_TIMEOUT: seconds(1800, 1),
+  OPENQA_RSYNC_RETRIES: count(3, 1, 1000),
+  OPENQA_RSYNC_RETRY_PERIOD: seconds(3),
 } satisfies Record<string, NumberRange>;
 
 export const textKeys = [

@@ -136,6 +136,14 @@ export function settingsWith(
     own: {
       timeouts: { answerMs: 5000, idleMs: 5000, requestMs: 20_000, websocketMs: 1000 },
       stop: { graceMs: 1000, totalMs: 1000 },
+      cache: {
+        retryDelayMs: 1,
+        maxRetryDelayMs: 1,
+        minBytesPerWindow: 1,
+        rateWindowMs: 1000,
+        lockRetryMs: 1,
+        indexWaitMs: 1000,
+      },
       report: { intervalMs: 10, parallelUploads: 2, ...report },
       limits: { maxFrameBytes: 1e6, maxJobMessageBytes: 1e6, maxResultFileBytes: 1e6 },
     },

@@ -105,6 +105,14 @@ export function trickle(ms: number): Play {
 export const ownSettings: Settings["own"] = {
   timeouts: { answerMs: 5000, idleMs: 5000, requestMs: 5000, websocketMs: 5000 },
   stop: { graceMs: 1, totalMs: 1 },
+  cache: {
+    retryDelayMs: 1,
+    maxRetryDelayMs: 1,
+    minBytesPerWindow: 1,
+    rateWindowMs: 1000,
+    lockRetryMs: 1,
+    indexWaitMs: 1000,
+  },
   report: { intervalMs: 1, parallelUploads: 1 },
   limits: { maxFrameBytes: 1024 * 1024, maxJobMessageBytes: 512 * 1024, maxResultFileBytes: 1 },
 };
