@@ -45,7 +45,8 @@ export class Logger {
     return new Logger([...this.sinks, sink], this.fields);
   }
 
-  private write(level: LogLevel, text: string): void {
+  /** For lines of another logger; else there are the methods named after the levels. */
+  write(level: LogLevel, text: string): void {
     const entry: LogEntry = { level, text, time: performance.timeOrigin + performance.now(), ...this.fields };
     for (const sink of this.sinks) sink(entry);
   }
