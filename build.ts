@@ -3,7 +3,9 @@ import { rename } from "node:fs/promises";
 
 const outfile = process.argv[2] ?? "dist/openqa-worker";
 const result = await Bun.build({
-  entrypoints: ["commands/main.ts"],
+  entrypoints: ["commands/main.ts", "src/cache/index/index-thread.ts"],
+  // All side by side in the executable: code that starts a thread finds the thread's entry beside itself, as in src/.
+  naming: { entry: "[name].[ext]" },
   format: "esm",
   splitting: true,
   minify: true,
