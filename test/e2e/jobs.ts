@@ -18,6 +18,13 @@ export async function installDistribution(server: OpenqaServer): Promise<void> {
   await run(["chmod", "-R", "go+rX", join(share, "tests/tinygrub"), join(share, "factory/iso")]);
 }
 
+/** Puts a file of random bytes among the server's assets. `asset`: "TYPE/NAME". */
+export async function makeAsset(server: OpenqaServer, asset: string, bytes: number): Promise<string> {
+  const path = join(server.projectFolder, "share/factory", asset);
+  await run(["sh", "-c", 'head -c "$1" /dev/urandom >"$2" && chmod 644 "$2"', "sh", String(bytes), path]);
+  return path;
+}
+
 /** Settings of a job that is to be run by a worker of that class. */
 export function jobSettings(test: string, workerClass: string): Record<string, string> {
   const withoutVm = ["quick", "rest"].includes(test);

@@ -84,6 +84,17 @@ export const stopped: Scenario = {
 
 export const pass: Scenario = { test: "pass", depth: "steps", result: "passed", reasons: [] };
 
+/** With a cache it is the download that fails. */
+export const missingFromCache: Scenario = {
+  test: "quick",
+  settings: { ISO: "no-such-file.iso" },
+  depth: "steps",
+  result: "incomplete",
+  reasons: [
+    "asset failure: Failed to download no-such-file.iso to CACHEDIRECTORY/127.0.0.1/no-such-file.iso",
+  ],
+};
+
 export function settingsOf(scenario: Scenario, workerClass: string): Record<string, string> {
   return { ...jobSettings(scenario.test, workerClass), ...scenario.settings };
 }

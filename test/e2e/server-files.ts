@@ -6,8 +6,12 @@ export interface Ports {
   readonly websockets: number;
   readonly livehandler: number;
   readonly scheduler: number;
+  /** Not the server's: a stock worker of the same OPENQA_BASE_PORT looks for its cache service there. */
+  readonly cacheService: number;
   /** nginx: the base URL, and two above it the live view handler, where workers and browsers expect it. */
   readonly proxy: number;
+  /** rsync daemon with the test distributions. */
+  readonly rsync: number;
   readonly postgres: number;
 }
 
@@ -20,8 +24,9 @@ export function portsFrom(first: number): Ports {
     websockets: first + 1,
     livehandler: first + 2,
     scheduler: first + 3,
-    // first + 4 is the cache service's
+    cacheService: first + 4,
     proxy: first + 5,
+    rsync: first + 6,
     postgres: first + 8,
   };
 }
@@ -62,6 +67,18 @@ max_connections = 120
 `;
 }
 
+/** Module `tests`: the test distributions. */
+export function rsyncdConf(ports: Ports, folder: string): string {
+  return `address = 127.0.0.1
+port = ${ports.rsync}
+use chroot = no
+log file = ${folder}/log/rsyncd.log
+[tests]
+path = ${folder}/base/openqa/share/tests
+read only = yes
+`;
+}
+
 /**
  * The same split as in the package's Apache configuration.
  * @param websocketPort where /api/v1/ws goes: the websocket server, or something that looks on in between
@@ -75,7 +92,7 @@ events { worker_connections 1024; }
 http {
     include /etc/nginx/mime.types;
     default_type application/octet-stream;
-    log_format timed '$msec $request_time $status $request_method $request_uri';
+    log_format timed '$msec $request_time $status $request_method $request_uri $body_bytes_sent';
     access_log ${folder}/log/nginx-access.log timed;
     client_body_temp_path ${folder}/nginx/body; proxy_temp_path ${folder}/nginx/proxy;
     fastcgi_temp_path ${folder}/nginx/fastcgi; uwsgi_temp_path ${folder}/nginx/uwsgi; scgi_temp_path ${folder}/nginx/scgi;

@@ -1,5 +1,5 @@
-// A real openQA server on loopback: PostgreSQL, web UI, websocket server, scheduler, live view handler, gru and nginx
-// in front, as Debian installs them, in a folder of its own.
+// A real openQA server on loopback: PostgreSQL, web UI, websocket server, scheduler, live view handler, gru, an rsync
+// daemon and nginx in front, as Debian installs them, in a folder of its own.
 import { chmod, cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ import {
   portCount,
   portsFrom,
   postgresqlConf,
+  rsyncdConf,
 } from "./server-files.ts";
 import { until } from "./until.ts";
 
@@ -209,6 +210,7 @@ async function layOut(server: OpenqaServer): Promise<void> {
     writeFile(`${folder}/etc/openqa.ini`, openqaIni),
     writeFile(`${folder}/etc/database.ini`, databaseIni(server.ports)),
     writeFile(`${folder}/etc/client.conf`, clientConf()),
+    writeFile(`${folder}/etc/rsyncd.conf`, rsyncdConf(server.ports, folder)),
   ]);
 }
 
@@ -294,9 +296,17 @@ async function startDaemons(server: OpenqaServer, options: ServerOptions): Promi
       "-c",
       `${folder}/etc/nginx.conf`,
     ),
+    start("rsyncd", "rsync", "--daemon", "--no-detach", `--config=${folder}/etc/rsyncd.conf`),
   ]);
-  const listening = [ports.websockets, ports.webUi, ports.scheduler, ports.livehandler, ports.proxy];
-  const names = ["websockets", "webui", "scheduler", "livehandler", "nginx"];
+  const listening = [
+    ports.websockets,
+    ports.webUi,
+    ports.scheduler,
+    ports.livehandler,
+    ports.proxy,
+    ports.rsync,
+  ];
+  const names = ["websockets", "webui", "scheduler", "livehandler", "nginx", "rsyncd"];
   await Promise.all(
     daemons.map((daemon, index) => server.ready(names[index] ?? "", daemon, listening[index] ?? 0)),
   );

@@ -1,9 +1,10 @@
 // Slots on a real server, without jobs: registration, several slots in one process, and who holds a pool directory.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Daemon } from "./processes.ts";
-import { type OpenqaServer, startLimitMs, startServer, workerUser } from "./server.ts";
+import { endOf, startOurCommand } from "./our-command.ts";
+import { type OpenqaServer, startLimitMs, startServer } from "./server.ts";
 import { until } from "./until.ts";
-import { configureWorker, installExecutable, startOurWorker, startStockWorker } from "./workers.ts";
+import { configureWorker } from "./worker-folder.ts";
+import { startOurWorker, startStockWorker } from "./workers.ts";
 
 const limitMs = 120_000;
 /** Between two tries of a stock worker that found its pool locked; it looks again at each status. */
@@ -17,19 +18,11 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop(), limitMs);
 
-/** Runs a subcommand as the worker's user to its end. */
+/** Runs a subcommand for a slot to its end. */
 async function ourCommand(instance: number, ...words: string[]) {
-  const log = server.log(`command-${instance}-${words[0]}`);
   const env = await configureWorker(server, { instance, workerClass: "e2e" });
-  const program = await installExecutable(server);
-  const marks = [server.mark];
-  const daemon = await Daemon.start([program, ...words, "--instance", String(instance)], {
-    user: workerUser,
-    env,
-    log,
-    marks,
-  });
-  return { exitCode: await daemon.exited, output: await Bun.file(log).text() };
+  const name = `command-${instance}-${words.join("-")}`;
+  return endOf(await startOurCommand(server, name, env, [...words, "--instance", String(instance)]));
 }
 
 async function entryOf(instance: number) {

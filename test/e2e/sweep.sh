@@ -28,5 +28,9 @@ while [ -n "$(members)" ] && [ $tries -lt 100 ]; do
     sleep 0.1
 done
 for pid in $(members); do kill -KILL "$pid" 2>/dev/null; done
+# File systems that a test has mounted.
+awk -v inside="$folder/" 'index($2, inside) == 1 { print $2 }' /proc/mounts | while read -r mounted; do
+    umount -l "$mounted"
+done
 rm -rf --one-file-system "$folder"
 exit $left

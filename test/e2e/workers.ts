@@ -1,19 +1,15 @@
-// Workers on a server of our own: the stock Perl worker and the project's executable, configured alike, without cache.
-import { readFile, stat, writeFile } from "node:fs/promises";
+// Workers on a server of our own: the stock Perl worker and the project's executable, configured alike.
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { builtExecutable } from "./executable.ts";
-import { createMark, Daemon, type Mark, makeFolders, type Process, processesOf, run } from "./processes.ts";
-import { type OpenqaServer, plainEnv, workerUser } from "./server.ts";
-import { clientConf } from "./server-files.ts";
+import { type RunningCacheService, startStockCacheService } from "./cache-service.ts";
+import { createMark, Daemon, type Mark, type Process, processesOf } from "./processes.ts";
+import { type OpenqaServer, workerUser } from "./server.ts";
 import { until } from "./until.ts";
+import { configureWorker, type HostOptions, installExecutable, projectFolderOf } from "./worker-folder.ts";
 
 const connectLimitMs = 60_000;
 
-export interface WorkerOptions {
-  /** First instance number; how many follow it is `slots` (default 1). */
-  readonly instance: number;
-  readonly slots?: number;
-  readonly workerClass: string;
+export interface WorkerOptions extends HostOptions {
   readonly extraArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** False: returns as soon as the process was started. */
@@ -25,10 +21,13 @@ export class Worker {
   private idle: readonly Process[] = [];
 
   constructor(
-    private readonly server: OpenqaServer,
+    private readonly projectFolder: string,
+    readonly cacheDirectory: string | undefined,
     readonly daemons: readonly Daemon[],
     readonly instances: readonly number[],
     readonly mark: Mark,
+    /** A cache service of its own. */
+    readonly service: RunningCacheService | undefined,
   ) {}
 
   get pids(): number[] {
@@ -36,7 +35,7 @@ export class Worker {
   }
 
   poolFolder(instance = this.instances[0]): string {
-    return join(this.server.projectFolder, "pool", String(instance));
+    return join(this.projectFolder, "pool", String(instance));
   }
 
   async log(): Promise<string> {
@@ -63,17 +62,29 @@ export class Worker {
   /** Signals and waits for the end. Resolves with the exit code (of the first one, should there be several). */
   async stop(signal: NodeJS.Signals = "SIGTERM", graceMs = 90_000): Promise<number> {
     const codes = await Promise.all(this.daemons.map((daemon) => daemon.stop(signal, graceMs)));
+    await this.service?.stop();
     return codes[0] ?? 0;
   }
 }
 
-/** The Perl worker, one process per slot. Waits until all are connected. */
+/**
+ * The Perl worker, one process per slot. Waits until all are connected. With a cache and no port of a cache service it
+ * gets a stock one of its own, which ends with it.
+ */
 export async function startStockWorker(server: OpenqaServer, options: WorkerOptions): Promise<Worker> {
-  return startWorker(server, options, (instances) =>
-    instances.map((instance) => ({
-      name: `worker-stock-${instance}`,
-      command: ["/usr/share/openqa/script/worker", "--instance", String(instance)],
-    })),
+  const { cache } = options;
+  const service =
+    cache && cache.servicePort === undefined ? await startStockCacheService(server, cache) : undefined;
+  const withService = cache && service ? { cache: { ...cache, servicePort: service.port } } : {};
+  return startWorker(
+    server,
+    { ...options, ...withService },
+    (instances) =>
+      instances.map((instance) => ({
+        name: `worker-stock-${instance}`,
+        command: ["/usr/share/openqa/script/worker", "--instance", String(instance)],
+      })),
+    service,
   );
 }
 
@@ -94,42 +105,6 @@ export async function startOurWorker(server: OpenqaServer, options: WorkerOption
 
 export const isSecondStock = process.env["E2E_SECOND"] === "stock";
 
-/** Puts the executable where the worker's user can run it. Returns its path. */
-export async function installExecutable(server: OpenqaServer): Promise<string> {
-  const copy = join(server.folder, "openqa-worker");
-  if (!(await Bun.file(copy).exists())) await run(["install", "-m", "755", await builtExecutable(), copy]);
-  return copy;
-}
-
-/** Environment of a worker's programs, with a configuration folder of its own. */
-export async function configureWorker(
-  server: OpenqaServer,
-  { workerClass, instance, slots = 1 }: Pick<WorkerOptions, "workerClass" | "instance" | "slots">,
-): Promise<Record<string, string>> {
-  const folder = join(server.folder, "etc", `worker-${instance}`);
-  const instances = Array.from({ length: slots }, (_, index) => instance + index);
-  await makeFolders(undefined, folder);
-  await makeFolders(workerUser, ...instances.map((one) => join(server.projectFolder, "pool", String(one))));
-  // The stock worker dies of a host section that is empty.
-  const workersIni = `[global]
-HOST = ${server.url}
-WORKER_CLASS = ${workerClass}
-LOG_LEVEL = debug
-LOCAL_UPLOAD = 0
-
-[${server.url}]
-SHARE_DIRECTORY = ${server.projectFolder}/share
-`;
-  await writeFile(join(folder, "workers.ini"), workersIni);
-  await writeFile(join(folder, "client.conf"), clientConf());
-  return {
-    ...plainEnv(server.folder, workerUser),
-    OPENQA_CONFIG: folder,
-    OPENQA_BASEDIR: server.baseFolder,
-    OPENQA_BASE_PORT: String(server.ports.webUi),
-  };
-}
-
 interface Program {
   readonly name: string;
   readonly command: readonly string[];
@@ -139,6 +114,7 @@ async function startWorker(
   server: OpenqaServer,
   options: WorkerOptions,
   programsOf: (instances: readonly number[]) => readonly Program[],
+  service?: RunningCacheService,
 ): Promise<Worker> {
   const instances = Array.from({ length: options.slots ?? 1 }, (_, index) => options.instance + index);
   const env = { ...(await configureWorker(server, options)), ...options.env };
@@ -155,7 +131,14 @@ async function startWorker(
     ),
   );
   server.addWorkers(daemons);
-  const worker = new Worker(server, daemons, instances, mark);
+  const worker = new Worker(
+    projectFolderOf(server, options.cache),
+    options.cache?.directory,
+    daemons,
+    instances,
+    mark,
+    service,
+  );
   if (options.waits === false) return worker;
   try {
     await until(`instances ${instances.join(", ")} are connected`, connectLimitMs, async () => {
