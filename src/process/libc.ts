@@ -31,15 +31,26 @@ export function setOfdLock(fd: number, range: ByteRange, isLocked: boolean): boo
   return symbols.fcntl(fd, F_OFD_SETLK, flock(range, isLocked ? F_WRLCK : F_UNLCK)) === 0;
 }
 
+export interface LockInTheWay {
+  /** -1 when it belongs to an open file description too, 0 when to a process of another pid namespace. */
+  readonly pid: number;
+  /** All that it covers; of infinite length when there is no end to it. */
+  readonly range: ByteRange;
+}
+
 /**
- * Who keeps this open file description from locking the bytes. The pid is -1 when that is an open file description
- * too, and 0 when it is a process of another pid namespace.
+ * What keeps this open file description from locking the bytes: any one, when there are several. Throws when that
+ * cannot be told.
  */
-export function ofdLockHolder(fd: number, range: ByteRange): { readonly pid: number } | undefined {
+export function ofdLockHolder(fd: number, range: ByteRange): LockInTheWay | undefined {
   const buffer = flock(range, F_WRLCK);
   const view = new DataView(buffer.buffer);
-  if (symbols.fcntl(fd, F_OFD_GETLK, buffer) !== 0 || view.getInt16(0, true) === F_UNLCK) return undefined;
-  return { pid: view.getInt32(24, true) };
+  if (symbols.fcntl(fd, F_OFD_GETLK, buffer) !== 0)
+    throw new Error("The file system does not tell of locks (F_OFD_GETLK failed)");
+  if (view.getInt16(0, true) === F_UNLCK) return undefined;
+  const start = Number(view.getBigInt64(8, true));
+  const length = Number(view.getBigInt64(16, true)) || Number.POSITIVE_INFINITY;
+  return { pid: view.getInt32(24, true), range: { start, length } };
 }
 
 /** struct flock: l_type, l_whence, l_start at 8, l_len at 16, l_pid at 24. */

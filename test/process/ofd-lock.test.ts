@@ -2,7 +2,13 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lockHolder, OfdLock, tryLockBytes } from "../../src/process/ofd-lock.ts";
+import {
+  countLockedBytes,
+  lockHolder,
+  OfdLock,
+  tryLockBytes,
+  tryLockFreeByte,
+} from "../../src/process/ofd-lock.ts";
 
 let folder: string;
 let path: string;
@@ -51,6 +57,28 @@ test("released twice it is released once: a later holder keeps the lock", async 
 test("a folder that is missing is an error, a file is not", async () => {
   await expect(tryLockBytes(join(folder, "none/lock"), { start: 0, length: 1 })).rejects.toThrow("ENOENT");
   expect(await lockHolder(join(folder, "none"), { start: 0, length: 1 })).toBeUndefined();
+});
+
+test("of several bytes the first is locked that nobody has", async () => {
+  const held = await mustLock(7, 1);
+  const first = await tryLockFreeByte(path, [7, 3, 5]);
+  const second = await tryLockFreeByte(path, [7, 3, 5]);
+  expect(await lockHolder(path, { start: 3, length: 1 })).toBeDefined();
+  expect(await lockHolder(path, { start: 5, length: 1 })).toBeDefined();
+  expect(await tryLockFreeByte(path, [7, 3, 5])).toBeUndefined();
+  for (const lock of [held, first, second]) await lock?.release();
+});
+
+test("locked bytes are counted within the range, each once", async () => {
+  const range = { start: 10, length: 90 };
+  expect(await countLockedBytes(path, range)).toBe(0);
+  // Of different holders, in no order, reaching into the range and out of it, one without an end.
+  const locks = [await mustLock(50, 3), await mustLock(5, 7), await mustLock(20, 1), await mustLock(21, 1)];
+  expect(await countLockedBytes(path, range)).toBe(3 + 2 + 1 + 1);
+  locks.push(await mustLock(90, 0));
+  expect(await countLockedBytes(path, range)).toBe(3 + 2 + 1 + 1 + 10);
+  for (const lock of locks) await lock.release();
+  expect(await countLockedBytes(path, range)).toBe(0);
 });
 
 test("a refused attempt leaves no descriptor open", async () => {
