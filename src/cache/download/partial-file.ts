@@ -1,0 +1,92 @@
+// What is known of an unfinished download, in a JSON file beside it: whether, and with what, it can be gone on with.
+import { type FileHandle, lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { isStrong, type ResumablePartial } from "./resume.ts";
+
+const schema = z.object({
+  format: z.literal(1),
+  /** After a power failure parts of the file may be missing in its middle: another boot starts over. */
+  bootId: z.string(),
+  etag: z.string().optional(),
+  totalBytes: z.int().nonnegative().optional(),
+});
+export type PartialNotes = Readonly<z.infer<typeof schema>>;
+
+/** What the server has said of the file; undefined as far as it has not. */
+export interface PartialVersion {
+  readonly etag: string | undefined;
+  readonly totalBytes: number | undefined;
+}
+
+/** Read at once. */
+const pieceBytes = 1024 * 1024;
+
+/** Undefined when there are none or they cannot be used. */
+export async function readPartial(partial: string): Promise<PartialNotes | undefined> {
+  try {
+    return schema.parse(JSON.parse(await readFile(notesFile(partial), "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Replaces the notes by rename. To be called before the first byte is written, when there is no older file. */
+export async function writePartial(partial: string, version: PartialVersion): Promise<void> {
+  const notes: z.input<typeof schema> = { format: 1, bootId: await bootId(), ...version };
+  const temporary = temporaryFile(partial);
+  await writeFile(temporary, `${JSON.stringify(notes)}\n`);
+  await rename(temporary, notesFile(partial));
+}
+
+/** Removes the unfinished file, if it is still there under this name, and what is known of it. */
+export async function removePartial(partial: string): Promise<void> {
+  // The notes go last: a file without them is of no use, and notes of another file would be dangerous.
+  for (const path of [partial, notesFile(partial), temporaryFile(partial)]) await rm(path, { force: true });
+}
+
+/** What an earlier download, perhaps of another process, has left to go on with. */
+export async function findResumable(partial: string): Promise<ResumablePartial | undefined> {
+  const notes = await readPartial(partial);
+  const file = await lstat(partial).catch(() => undefined);
+  if (!notes || !file?.isFile() || notes.bootId !== (await bootId())) return undefined;
+  return resumable(notes, file.size);
+}
+
+/** Undefined: it cannot be gone on with. */
+export function resumable(version: Partial<PartialVersion>, sizeBytes: number): ResumablePartial | undefined {
+  const { etag, totalBytes } = version;
+  if (!isStrong(etag) || totalBytes === undefined) return undefined;
+  return sizeBytes > 0 && sizeBytes <= totalBytes ? { etag, totalBytes, sizeBytes } : undefined;
+}
+
+/** Adds the first bytes of a file to a hash. Resolves with how many there were. */
+export async function hashStart(
+  file: FileHandle,
+  sizeBytes: number,
+  hasher: Bun.CryptoHasher,
+  { signal }: Context,
+): Promise<number> {
+  const piece = Buffer.allocUnsafe(pieceBytes);
+  let at = 0;
+  while (at < sizeBytes) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(piece, 0, Math.min(pieceBytes, sizeBytes - at), at);
+    if (bytesRead === 0) break;
+    hasher.update(piece.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return at;
+}
+
+function notesFile(partial: string): string {
+  return `${partial}.json`;
+}
+
+function temporaryFile(partial: string): string {
+  return `${partial}.json.new`;
+}
+
+async function bootId(): Promise<string> {
+  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+}
