@@ -5,11 +5,6 @@ import { Transform } from "node:stream";
 /** Passes connections on; of each answer only the first so many bytes. */
 export class StallingLink implements AsyncDisposable {
   private readonly sockets = new Set<Socket>();
-  private stalled: () => void = () => {};
-  /** Resolves when the first connection has come to its last byte. */
-  readonly stall = new Promise<void>((resolve) => {
-    this.stalled = resolve;
-  });
 
   private constructor(
     private readonly server: Server,
@@ -38,21 +33,15 @@ export class StallingLink implements AsyncDisposable {
         const passed = chunk.subarray(0, left);
         left -= passed.length;
         if (left > 0) done(null, passed);
-        else {
-          narrow.push(passed);
-          this.stalled();
-        }
+        else narrow.push(passed);
       },
     });
     client.pipe(onward);
     onward.pipe(narrow).pipe(client);
+    client.on("close", () => onward.destroy());
     for (const socket of [client, onward]) {
       this.sockets.add(socket);
       socket.on("error", () => {});
-      socket.on("close", () => {
-        client.destroy();
-        onward.destroy();
-      });
     }
   }
 
