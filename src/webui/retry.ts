@@ -41,7 +41,8 @@ const knownCodes: Readonly<Record<string, string>> = {
   Malformed_HTTP_Response: "Malformed HTTP response",
 };
 
-function connectionErrorText(cause: unknown): string {
+/** Why there was no answer, in the words of the stock worker where it has some. */
+export function connectionErrorText(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
   return knownCodes[code] ?? cause.message;
