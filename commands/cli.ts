@@ -11,6 +11,8 @@ export interface Subcommand {
 
 const subcommands: Readonly<Record<string, { summary: string; load: () => Promise<Subcommand> }>> = {
   run: { summary: "take jobs of the configured web UI hosts (the daemon)", load: () => import("./run.ts") },
+  cache: { summary: "fetch, list, verify, prune or serve cached assets", load: () => import("./cache.ts") },
+  sync: { summary: "sync the tests of web UI hosts and show what changed", load: () => import("./sync.ts") },
   register: { summary: "register a slot once and print its worker id", load: () => import("./register.ts") },
 };
 

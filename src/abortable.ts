@@ -1,4 +1,6 @@
-// Waiting for work that cannot be aborted itself, and letting work outlive an abort for a while.
+// Waiting for work that cannot be aborted itself, letting work outlive an abort for a while, and doing several things
+// of which each needs the others.
+import type { Context } from "./context.ts";
 
 /** The promise, or the signal's reason as soon as that is aborted: then what the promise comes to does not matter. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -32,4 +34,34 @@ export async function outliving<T>(
     signal.removeEventListener("abort", startGrace);
     clearTimeout(timer);
   }
+}
+
+type Results<T> = { -readonly [K in keyof T]: T[K] extends (inner: Context) => Promise<infer R> ? R : never };
+
+/**
+ * Does all of it side by side; the first failure aborts the rest with that error. When several have failed by
+ * themselves, the error of the one that comes first in the list is thrown. Nothing goes on afterwards.
+ */
+export async function allOrFail<const T extends readonly ((inner: Context) => Promise<unknown>)[]>(
+  works: T,
+  context: Context,
+): Promise<Results<T>> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
+  const settled = await Promise.allSettled(
+    works.map(async (work) => {
+      try {
+        return await work({ ...context, signal });
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    }),
+  );
+  const results = settled.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
+  // As many and in the order of `works`, which `map` keeps but does not say.
+  return results as Results<T>;
 }

@@ -1,5 +1,6 @@
 // The daemon: runs all slots of a host in one process until it is told to stop. What differs between slots goes by
 // parameter; a fault in one of them is its own affair.
+import { AssetCaches } from "./cache/asset-caches.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
@@ -29,11 +30,12 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   );
   if (facts === undefined) return exitCode.done;
   const rest = restLater(log);
+  await using caches = new AssetCaches();
   const running = slots.map(async (settings, index) => {
     const slotLog = logs[index]?.log ?? log;
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
     if (settings.hosts.length === 0) return false;
-    return await keepRunning({ settings, program, facts, stops: stops.signals, log: slotLog, rest });
+    return await keepRunning({ settings, program, caches, facts, stops: stops.signals, log: slotLog, rest });
   });
   const ran = await Promise.all(running);
   await Promise.all(logs.map((each) => each.close()));

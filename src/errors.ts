@@ -53,8 +53,21 @@ export class AssetRefusedError extends CacheError {
   constructor(
     message: string,
     readonly status: number,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
+  }
+}
+
+/** rsync could not bring the tests up to date; the cause is what it wrote. */
+export class TestSyncError extends CacheError {
+  constructor(
+    message: string,
+    /** Undefined: it was not run, or was ended. */
+    readonly rsyncExitCode: number | undefined,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
   }
 }
 

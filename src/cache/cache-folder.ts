@@ -68,6 +68,11 @@ export function assetPath({ directory }: CacheFolder, { host, name }: AssetKey):
   return join(directory, host, name);
 }
 
+/** Where an asset is while it is not complete; the claim on it is the right to fetch or purge that asset. */
+export function partialPath({ partialFolder }: CacheFolder, asset: string): string {
+  return join(partialFolder, hashOf(asset));
+}
+
 /** A name of bounded length for what belongs to a path: files of ours, bytes of lock files. */
 export function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);

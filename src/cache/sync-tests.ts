@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { abortable } from "../abortable.ts";
 import type { TestSyncSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import { CacheError, errorText } from "../errors.ts";
+import { CacheError, errorText, TestSyncError } from "../errors.ts";
 import { type LogEntry, Logger } from "../ops/log.ts";
 import { sleep } from "../sleep.ts";
 import type { CacheFolder } from "./cache-folder.ts";
@@ -46,8 +46,8 @@ const silenceGraceMs = 60_000;
 const syncs = new SharedWork<Sharer, SyncResult>();
 
 /**
- * Syncs; whoever asks for a sync that is under way shares it, with its log. Throws `CacheError`, or the signal's reason
- * when that is aborted: rsync is ended then unless others wait for it.
+ * Syncs; whoever asks for a sync that is under way shares it, with its log. Throws `CacheError`, when rsync has failed
+ * with its output as cause, or the signal's reason when that is aborted: rsync is ended then unless others wait for it.
  */
 export async function syncTests(
   sync: TestSync,
@@ -84,7 +84,7 @@ async function syncOnce(
       return { output: end.output };
     }
     if (end.isMissing || isLastRun(run, end.exitCode, settings))
-      throw new CacheError(`Failed to rsync tests: ${end.problem}`);
+      throw new TestSyncError(`Failed to rsync tests: ${end.problem}`, end.exitCode, { cause: end.output });
     context.log.warn(
       `Syncing tests failed: ${end.problem}, trying again in ${settings.retryDelayMs / 1000} s`,
     );

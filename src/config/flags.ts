@@ -11,6 +11,8 @@ export interface StockFlags {
   /** False with `--no-cleanup`. */
   readonly cleanup: boolean;
   readonly verbose: boolean;
+  /** In place of CACHEDIRECTORY. */
+  readonly cacheDirectory?: string | undefined;
 }
 
 /** Slots of one process. */

@@ -83,6 +83,8 @@ function overridesOf({ flags, program }: SettingsSources): Values {
     const value = variable(program, `OPENQA_WORKER_${key}`);
     if (value !== undefined) overrides.set(key, value);
   }
+  if (flags.cacheDirectory !== undefined)
+    overrides.set("CACHEDIRECTORY", new Sourced(flags.cacheDirectory, "--directory"));
   if (flags.verbose) overrides.set("LOG_LEVEL", new Sourced("debug", "--verbose"));
   return overrides;
 }

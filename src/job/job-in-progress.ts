@@ -1,4 +1,5 @@
 // What a job is run with, and what there is of it so far.
+import type { AssetCaches } from "../cache/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import type { IsotovideoRun } from "../isotovideo/start.ts";
@@ -14,6 +15,7 @@ export interface JobInput {
   readonly webUi: WebUi;
   readonly settings: Settings;
   readonly program: Program;
+  readonly caches: AssetCaches;
   /** Address under which the web UI reaches this host. */
   readonly workerHostname: string;
   /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
@@ -35,6 +37,8 @@ export interface JobInProgress {
   readonly input: JobInput;
   readonly jobLog: JobLog;
   readonly record: JobRecord;
+  /** What the job keeps until its end, its assets in the cache among it. */
+  readonly held: AsyncDisposableStack;
   prepared?: PreparedJob;
   isotovideo?: IsotovideoRun;
   reporter?: Reporter;

@@ -25,7 +25,8 @@ export async function runJob(input: JobInput, outer: Context): Promise<boolean> 
   const { job, settings, program } = input;
   const jobLog = await openJobLog(settings.poolDirectory, settings.logLevel);
   const context = { signal: outer.signal, log: outer.log.also(jobLog.sink) };
-  const progress: JobInProgress = { input, jobLog, record: new JobRecord(input, context.log) };
+  await using held = new AsyncDisposableStack();
+  const progress: JobInProgress = { input, jobLog, held, record: new JobRecord(input, context.log) };
   try {
     context.log.info(`Setting up job ${job.id} from ${input.webUi.host.name}`);
     jobLog.note(...setupNotes(program.nodeName, settings.instance));
@@ -38,12 +39,12 @@ export async function runJob(input: JobInput, outer: Context): Promise<boolean> 
 }
 
 async function workOn(progress: JobInProgress, context: Context): Promise<Ending> {
-  const { input, record, jobLog } = progress;
+  const { input, record, jobLog, held } = progress;
   const { settings, webUi } = input;
   await record.save("setup");
   const prepared = await withDeadline(setupTimeLimitMs(input.job, settings), context, async (inner) => {
     const ready = await outliving(inner.signal, maxPartingMs, (late) =>
-      abortable(setUpJob(input, inner), late),
+      abortable(setUpJob({ ...input, held }, inner), late),
     );
     progress.prepared = ready;
     jobLog.note("+++ worker notes +++");

@@ -1,9 +1,18 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
 import { readFile } from "node:fs/promises";
+import type { AssetCaches } from "../cache/asset-caches.ts";
+import { chooseWorkerCache } from "../cache/worker-cache.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Logger } from "../ops/log.ts";
+import type { Context, Program } from "../context.ts";
+import { errorText } from "../errors.ts";
 import { runningQemu } from "./left-over-qemu.ts";
 import { findWorkerAddress } from "./worker-address.ts";
+
+export interface AvailabilityPlace {
+  readonly settings: Settings;
+  readonly program: Pick<Program, "nodeName">;
+  readonly caches: AssetCaches;
+}
 
 export class Availability {
   /** What the last check found: why the slot cannot take jobs. */
@@ -12,20 +21,36 @@ export class Availability {
   workerHostname: string | undefined;
 
   constructor(
-    private readonly settings: Settings,
-    private readonly nodeName: string,
-    private readonly log: Logger,
+    private readonly place: AvailabilityPlace,
+    private readonly context: Context,
   ) {}
 
   /** Changes are logged. */
   async check(): Promise<string | undefined> {
-    const { settings, log } = this;
-    this.workerHostname = await findWorkerAddress(settings, this.nodeName);
-    const unavailable = await findUnavailability(settings, this.workerHostname);
+    const { settings, program } = this.place;
+    const { log } = this.context;
+    this.workerHostname = await findWorkerAddress(settings, program.nodeName);
+    const unavailable =
+      (await findCacheProblem(this.place, this.context)) ??
+      (await findUnavailability(settings, this.workerHostname));
     if (unavailable !== undefined && unavailable !== this.unavailable) log.warn(unavailable);
     if (unavailable === undefined && this.unavailable !== undefined) log.info("The slot can take jobs again");
     this.unavailable = unavailable;
     return unavailable;
+  }
+}
+
+/** Of caching, when it is on. Nothing is found any more when the worker is told to stop meanwhile. */
+async function findCacheProblem(
+  { settings, caches }: AvailabilityPlace,
+  context: Context,
+): Promise<string | undefined> {
+  if (!settings.cache) return undefined;
+  try {
+    const cache = await chooseWorkerCache({ settings: settings.cache, own: settings.own, caches }, context);
+    return await cache.findProblem(context);
+  } catch (error) {
+    return context.signal.aborted ? undefined : `Worker cache not available: ${errorText(error)}`;
   }
 }
 

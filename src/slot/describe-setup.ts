@@ -13,10 +13,8 @@ export function describeSetup(settings: Settings, workerClass: string, log: Logg
 }
 
 /** Settings of the stock worker that this one does not know to obey yet. */
-function withoutEffect({ cache, throttle, ipmi, packagesCommand, workerClass }: Settings): string[] {
+function withoutEffect({ throttle, ipmi, packagesCommand, workerClass }: Settings): string[] {
   const lines: string[] = [];
-  if (cache)
-    lines.push("CACHEDIRECTORY has no effect yet: tests and assets are taken from the share directory");
   if (throttle) lines.push("LOCK_NAME has no effect yet: job starts are not throttled");
   if (ipmi) lines.push("IPMI_HOSTNAME has no effect yet: the machine is not powered off when idle");
   if (packagesCommand !== undefined) lines.push("PACKAGES_CMD has no effect yet");

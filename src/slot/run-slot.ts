@@ -1,4 +1,5 @@
 // The life of a slot: its pool is locked before anything is registered, its connections live until it has ended.
+import type { AssetCaches } from "../cache/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";
@@ -16,6 +17,7 @@ import { Slot } from "./slot.ts";
 export interface RunSlotOptions {
   readonly settings: Settings;
   readonly program: Program;
+  readonly caches: AssetCaches;
   readonly facts: HostFacts;
   readonly stops: StopSignals;
   readonly log: Logger;

@@ -1,5 +1,6 @@
 // One worker slot: at most one job at a time, over all its web UI hosts. It says how it is, answers offers, and brings
 // every job that it accepts to its end.
+import type { AssetCaches } from "../cache/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { JobStop } from "../job/job-stop.ts";
@@ -23,6 +24,7 @@ import type { PoolLock } from "./pool-lock.ts";
 export interface SlotOptions {
   readonly settings: Settings;
   readonly program: Program;
+  readonly caches: AssetCaches;
   readonly lock: PoolLock;
   readonly stops: StopSignals;
   readonly log: Logger;
@@ -43,10 +45,10 @@ export class Slot implements Peer, CommandedSlot {
   private readonly log: Logger;
 
   constructor(private readonly options: SlotOptions) {
-    const { stops, settings, program, log } = options;
+    const { stops, log } = options;
     this.log = log;
-    this.availability = new Availability(settings, program.nodeName, log);
     const { stop, drain } = stops;
+    this.availability = new Availability(options, { signal: stop, log });
     stop.addEventListener("abort", () => this.abortJob(stop.reason), { once: true });
     for (const signal of [stop, drain])
       signal.addEventListener("abort", () => this.endIfDone(), { once: true });

@@ -38,6 +38,11 @@ export function postStatus(
   return post(webUi, { path: `jobs/${jobId}/status`, json, ...options }, statusSchema, context);
 }
 
+/** Says that the job is being set up, so that the server does not take it for dead. The answer changes nothing. */
+export async function postSetup(webUi: WebUi, jobId: JobId, context: Context): Promise<void> {
+  await postStatus(webUi, jobId, { setup: 1 }, context, { tries: 1, remembered: false });
+}
+
 /** Says that the job has ended and uploads follow. The answer, of whatever sense, changes nothing. */
 export async function postUploading(webUi: WebUi, jobId: JobId, context: Context): Promise<void> {
   await postStatus(webUi, jobId, { uploading: 1 }, context, { remembered: false });

@@ -1,6 +1,5 @@
 // What an error of SQLite or of a file means for the index: its file is at fault, or whoever asked has to be told.
 // Only the former may lead to a repair (field lessons 14, 15).
-import { SQLiteError } from "bun:sqlite";
 import { readFile, stat } from "node:fs/promises";
 import { CacheError, errorText } from "../../errors.ts";
 
@@ -64,9 +63,9 @@ function describe(indexFile: string, code: string, text: string): string {
   return `The index ${indexFile} cannot be used: ${text}`;
 }
 
+/** As SQLite and the operating system call it. */
 function codeOf(error: unknown): string {
-  const hasCode = error instanceof SQLiteError || (error instanceof Error && "code" in error);
-  return hasCode ? String(error.code) : "";
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 /**

@@ -1,7 +1,8 @@
 // The assets of a job (protocol 4.2): which settings name some, and how they get into the pool directory. Where they
 // come from is the caller's choice; here is the share directory.
 import { lstat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { allOrFail } from "../../abortable.ts";
 import { isOn } from "../../config/read-values.ts";
 import type { Context } from "../../context.ts";
 import { SetupFailure } from "../../errors.ts";
@@ -17,12 +18,15 @@ export interface Asset {
   readonly name: string;
 }
 
-/** Finds an asset: an absolute path, or undefined when there is none. */
-export type AssetSource = (asset: Asset, context: Context) => Promise<string | undefined>;
+export interface AssetSource {
+  /** An absolute path; undefined: the setting stays as it is. Throws `SetupFailure` when the job cannot do without. */
+  find(asset: Asset, context: Context): Promise<string | undefined>;
+  /** False: with ABSOLUTE_TEST_CONFIG_PATHS a job uses the file where it is. */
+  readonly isAlwaysLinked: boolean;
+}
 
-export interface AssetPlaces {
-  readonly source: AssetSource;
-  readonly poolDirectory: string;
+export interface FoundAsset extends Asset {
+  readonly path: string;
 }
 
 const maxNameBytes = 255;
@@ -53,37 +57,54 @@ export function assetsOf(settings: JobSettings): readonly Asset[] {
 }
 
 /** Looks in `factory/TYPE`, then in `factory/TYPE/fixed`. */
-export function assetsInShare(shareDirectory: string): AssetSource {
-  return async ({ type, name }) => {
-    const folder = join(shareDirectory, "factory", type);
-    for (const path of [join(folder, name), join(folder, "fixed", name)])
-      if (await statIfThere(path)) return path;
-    return undefined;
+export function assetsInShare(shareDirectory: string, jobSettings: JobSettings): AssetSource {
+  return {
+    isAlwaysLinked: false,
+    async find({ setting, type, name }) {
+      const folder = join(shareDirectory, "factory", type);
+      for (const path of [join(folder, name), join(folder, "fixed", name)])
+        if (await statIfThere(path)) return path;
+      if (setting === "UEFI_PFLASH_VARS" && !isOn(jobSettings["UEFI"] ?? "")) return undefined;
+      throw new SetupFailure("asset failure", `Cannot find ${setting} asset ${type}/${name}!`);
+    },
   };
+}
+
+/** The assets of a job, found side by side; the first failure ends the search for the others. Throws `SetupFailure`. */
+export async function findAssets(
+  settings: JobSettings,
+  source: AssetSource,
+  context: Context,
+): Promise<readonly FoundAsset[]> {
+  const searches = assetsOf(settings).map((asset) => async (inner: Context) => {
+    const path = await source.find(asset, inner);
+    return path === undefined ? [] : [{ ...asset, path }];
+  });
+  return (await allOrFail(searches, context)).flat();
 }
 
 /** Links the assets into the pool; resolves with the settings that name them there. Throws `SetupFailure`. */
 export async function placeAssets(
   settings: JobSettings,
-  { source, poolDirectory }: AssetPlaces,
+  found: readonly FoundAsset[],
+  { isAlwaysLinked, poolDirectory }: { readonly isAlwaysLinked: boolean; readonly poolDirectory: string },
   context: Context,
 ): Promise<JobSettings> {
   const usesAbsolutePaths = isOn(settings["ABSOLUTE_TEST_CONFIG_PATHS"] ?? "");
   const placed: Record<string, string> = {};
-  for (const asset of assetsOf(settings)) {
+  for (const { setting, path } of found) {
     context.signal.throwIfAborted();
-    const { setting, type, name } = asset;
-    const path = await source(asset, context);
-    if (path !== undefined)
-      placed[setting] = usesAbsolutePaths ? path : await place(name, path, poolDirectory, context);
-    else if (setting !== "UEFI_PFLASH_VARS" || isOn(settings["UEFI"] ?? ""))
-      throw new SetupFailure("asset failure", `Cannot find ${setting} asset ${type}/${name}!`);
+    if (usesAbsolutePaths && !isAlwaysLinked) placed[setting] = path;
+    else {
+      const name = await place(path, poolDirectory, context);
+      placed[setting] = usesAbsolutePaths ? join(poolDirectory, name) : name;
+    }
   }
   return { ...settings, ...placed };
 }
 
-async function place(name: string, source: string, poolDirectory: string, { log }: Context): Promise<string> {
-  const entry = { name: lastPart(name), source };
+async function place(source: string, poolDirectory: string, { log }: Context): Promise<string> {
+  const entry = { name: basename(source), source };
   const isLink = (await lstat(source)).isSymbolicLink();
   // A hard link to a symlink would lead elsewhere from the pool.
   await (isLink ? placeSymlink : placeHardLink)(poolDirectory, entry, log);

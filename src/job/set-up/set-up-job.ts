@@ -1,27 +1,37 @@
 // The set-up of a job, from its settings to the vars.json that isotovideo reads (protocol 4.1 to 4.3). Each step is a
 // call into the module that does it; where assets and tests come from is decided here.
+import { allOrFail } from "../../abortable.ts";
+import type { AssetCaches } from "../../cache/asset-caches.ts";
+import { type CacheUser, chooseWorkerCache, type WorkerCache } from "../../cache/worker-cache.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Context, Program } from "../../context.ts";
 import { errorText, SetupFailure } from "../../errors.ts";
+import { jobMark } from "../../isotovideo/pool-state.ts";
+import { childEnvironment } from "../../process/child-environment.ts";
 import type { WebUi } from "../../webui/web-ui.ts";
 import { jobTimeLimitMs } from "../deadlines.ts";
 import type { Job } from "../job.ts";
 import { describeSettings } from "../redact.ts";
-import { assetsInShare, placeAssets } from "./assets.ts";
+import { type AssetSource, assetsInShare, type FoundAsset, findAssets, placeAssets } from "./assets.ts";
+import { asSetupFailure, assetsInCache } from "./cached-assets.ts";
 import { commandServerUrl, hostSettings, isotovideoSettings, type JobSettings } from "./job-settings.ts";
 import { expandPlaceholders } from "./placeholders.ts";
 import { placeJson } from "./pool-entries.ts";
+import { tellingSetUp } from "./setup-status.ts";
 import { runSyncAssetsHook } from "./sync-assets-hook.ts";
-import { findTestRoot, placeTestDirectories } from "./test-directories.ts";
+import { findTestRoot, placeTestDirectories, reliesOnGitOnly } from "./test-directories.ts";
 
 /** Of a text that goes into the reason: settings of any length are part of it. */
 const maxFailureChars = 1000;
 
 export interface SetUpInput {
   readonly job: Job;
-  readonly webUi: Pick<WebUi, "host" | "workerId">;
+  readonly webUi: WebUi;
   readonly settings: Settings;
   readonly program: Pick<Program, "env">;
+  readonly caches: AssetCaches;
+  /** Takes what has to be kept until the job has ended. */
+  readonly held: AsyncDisposableStack;
 }
 
 export interface PreparedJob {
@@ -47,7 +57,7 @@ export async function setUpJob(input: SetUpInput, context: Context): Promise<Pre
 
 async function prepare(input: SetUpInput, context: Context): Promise<PreparedJob> {
   const { job, settings, webUi } = input;
-  const { poolDirectory, projectDirectory } = settings;
+  const { poolDirectory } = settings;
   const { shareDirectory } = webUi.host;
 
   const jobSettings = hostSettings(job, settings, webUi);
@@ -56,9 +66,8 @@ async function prepare(input: SetUpInput, context: Context): Promise<PreparedJob
   context.log.debug(`Job settings:\n${await describeSettings(expanded, context)}`);
   await syncAssets(input, jobSettings, context);
 
-  const source = assetsInShare(shareDirectory);
-  const testRoot = await findTestRoot(projectDirectory);
-  const withAssets = await placeAssets(expanded, { source, poolDirectory }, context);
+  const { assets, isAlwaysLinked, testRoot } = await findAll(input, expanded, context);
+  const withAssets = await placeAssets(expanded, assets, { isAlwaysLinked, poolDirectory }, context);
   const withTests = await placeTestDirectories(withAssets, { testRoot, poolDirectory }, context);
   const vars = { ASSETDIR: `${shareDirectory}/factory`, ...withTests };
   context.signal.throwIfAborted();
@@ -68,6 +77,74 @@ async function prepare(input: SetUpInput, context: Context): Promise<PreparedJob
     jobSettings,
     maxJobTimeMs: jobTimeLimitMs(jobSettings),
     commandServerUrl: commandServerUrl(jobSettings),
+  };
+}
+
+interface Found {
+  readonly assets: readonly FoundAsset[];
+  readonly isAlwaysLinked: boolean;
+  readonly testRoot: string;
+}
+
+/** Assets and tests side by side. An error of an asset wins over one of the tests. */
+async function findAll(input: SetUpInput, jobSettings: JobSettings, context: Context): Promise<Found> {
+  const find = async () => {
+    const { source, findTests } = await findSources(input, jobSettings, context);
+    const findings = [(inner: Context) => findAssets(jobSettings, source, inner), findTests] as const;
+    const [assets, testRoot] = await allOrFail(findings, context);
+    return { assets, testRoot, isAlwaysLinked: source.isAlwaysLinked };
+  };
+  return input.settings.cache ? await tellingSetUp(input.webUi, input.job.id, context, find) : await find();
+}
+
+interface Sources {
+  readonly source: AssetSource;
+  /** Resolves with the folder of the test distributions. */
+  readonly findTests: (context: Context) => Promise<string>;
+}
+
+/** Where assets and tests come from: the share directory, or with caching the web UI and its rsync server. */
+async function findSources(input: SetUpInput, jobSettings: JobSettings, context: Context): Promise<Sources> {
+  const { job, settings, webUi, caches, held } = input;
+  const findInProject = () => findTestRoot(settings.projectDirectory);
+  if (!settings.cache)
+    return { source: assetsInShare(webUi.host.shareDirectory, jobSettings), findTests: findInProject };
+  const cache = await chooseWorkerCache(
+    { settings: settings.cache, own: settings.own, caches },
+    context,
+  ).catch((error) => {
+    throw asSetupFailure(error);
+  });
+  const user = cacheUser(input);
+  const { testPoolServer } = webUi.host;
+  const isSynced = testPoolServer !== undefined && !reliesOnGitOnly(jobSettings);
+  return {
+    source: assetsInCache({ cache, user, jobId: job.id, jobSettings, held }),
+    findTests: isSynced ? (inner) => syncTests(cache, testPoolServer, user, inner) : findInProject,
+  };
+}
+
+async function syncTests(
+  cache: WorkerCache,
+  testPoolServer: string,
+  user: CacheUser,
+  context: Context,
+): Promise<string> {
+  try {
+    return await cache.syncTests(testPoolServer, user, context);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw asSetupFailure(error);
+  }
+}
+
+function cacheUser({ job, settings, webUi, program }: SetUpInput): CacheUser {
+  return {
+    host: webUi.host.name,
+    url: webUi.url,
+    credentials: webUi.host.credentials,
+    holder: `slot ${settings.instance}, job ${job.id}`,
+    environment: { ...childEnvironment(program), ...jobMark(settings.poolDirectory, "rsync") },
   };
 }
 
@@ -81,17 +158,11 @@ async function syncAssets(input: SetUpInput, jobSettings: JobSettings, context: 
   const { SYNC_ASSETS_HOOK: command, OPENQA_HOSTNAME, QEMUPORT, VNC } = jobSettings;
   if (!command) return;
   const environment = {
-    ...ownEnvironment(input.program.env),
+    ...childEnvironment(input.program),
     OPENQA_SHAREDIR: input.webUi.host.shareDirectory,
     ...(OPENQA_HOSTNAME !== undefined && { OPENQA_HOSTNAME }),
     ...(QEMUPORT !== undefined && { QEMUPORT }),
     ...(VNC !== undefined && { VNC }),
   };
   await runSyncAssetsHook({ command, poolDirectory: input.settings.poolDirectory, environment }, context);
-}
-
-/** Without what would change how a Bun executable behaves. */
-function ownEnvironment(env: Program["env"]): Record<string, string> {
-  const given = Object.entries(env).filter(([name]) => !name.startsWith("BUN_"));
-  return Object.fromEntries(given.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }

@@ -2,7 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { link, lstat, mkdir, readFile, readlink, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { SetupFailure } from "../../../src/errors.ts";
-import { assetsInShare, assetType, placeAssets } from "../../../src/job/set-up/assets.ts";
+import {
+  type Asset,
+  assetsInShare,
+  assetType,
+  findAssets,
+  placeAssets,
+} from "../../../src/job/set-up/assets.ts";
 import { JobHost, recordingContext } from "../job-host.ts";
 
 describe("which settings are assets", () => {
@@ -38,9 +44,10 @@ describe("which settings are assets", () => {
       expect(assetType(setting, value)).toBe(expected as "iso"));
 });
 
-function placing(host: JobHost, settings: Record<string, string>, context = recordingContext()) {
-  const places = { source: assetsInShare(host.share), poolDirectory: host.pool };
-  return placeAssets(settings, places, context);
+async function placing(host: JobHost, settings: Record<string, string>, context = recordingContext()) {
+  const source = assetsInShare(host.share, settings);
+  const found = await findAssets(settings, source, context);
+  return await placeAssets(settings, found, { ...source, poolDirectory: host.pool }, context);
 }
 
 async function failure(host: JobHost, settings: Record<string, string>): Promise<string> {
@@ -172,25 +179,43 @@ describe("a name that leads elsewhere", () => {
 });
 
 test("stopped amid the assets, no more is linked", async () => {
-  await using host = await JobHost.make();
-  const stop = new AbortController();
+  await using host = await JobHost.make({ "share/factory/iso/a.iso": "x" });
+  const context = recordingContext();
+  const source = assetsInShare(host.share, {});
+  const found = await findAssets({ ISO: "a.iso" }, source, context);
+  const stopped = { ...context, signal: AbortSignal.abort(new Error("stopped")) };
+  const placed = placeAssets({ ISO: "a.iso" }, found, { ...source, poolDirectory: host.pool }, stopped);
+  await expect(placed).rejects.toThrow("stopped");
+  expect(lstat(join(host.pool, "a.iso"))).rejects.toThrow();
+});
+
+test("assets are looked for side by side, and the first that fails ends the others", async () => {
   const asked: string[] = [];
-  const places = {
-    poolDirectory: host.pool,
-    source: async ({ setting }: { setting: string }) => {
+  const ended: string[] = [];
+  const source = {
+    isAlwaysLinked: false,
+    find: ({ setting }: Asset, { signal }: { signal: AbortSignal }) => {
       asked.push(setting);
-      stop.abort(new Error("stopped"));
-      return undefined;
+      if (setting === "ISO") return Promise.reject(new Error("ISO is broken"));
+      return new Promise<undefined>((_, reject) =>
+        signal.addEventListener("abort", () => {
+          ended.push(setting);
+          reject(signal.reason);
+        }),
+      );
     },
   };
-  const settings = { UEFI_PFLASH_VARS: "a", ISO: "b", UEFI_PFLASH_CODE: "c" };
-  const found = placeAssets(
-    { ...settings, ABSOLUTE_TEST_CONFIG_PATHS: "1" },
-    places,
-    recordingContext(stop.signal),
-  );
-  await expect(found).rejects.toThrow("Cannot find ISO");
-  const late = placeAssets({ UEFI_PFLASH_VARS: "a" }, places, recordingContext(stop.signal));
-  await expect(late).rejects.toThrow("stopped");
-  expect(asked).toEqual(["ISO"]);
+  const found = findAssets({ HDD_1: "a", ISO: "b", ISO_1: "c" }, source, recordingContext());
+  await expect(found).rejects.toThrow("ISO is broken");
+  expect({ asked, ended }).toEqual({ asked: ["HDD_1", "ISO", "ISO_1"], ended: ["HDD_1", "ISO_1"] });
+});
+
+test("what always is linked has absolute paths in the pool", async () => {
+  await using host = await JobHost.make({ "cache/h/a.iso": "x" });
+  const source = { isAlwaysLinked: true, poolDirectory: host.pool };
+  const asset = { setting: "ISO", type: "iso", name: "a.iso", path: host.path("cache/h/a.iso") } as const;
+  const settings = { ISO: "a.iso", ABSOLUTE_TEST_CONFIG_PATHS: "1" };
+  const placed = await placeAssets(settings, [asset], source, recordingContext());
+  expect(placed["ISO"]).toBe(join(host.pool, "a.iso"));
+  expect(await readFile(join(host.pool, "a.iso"), "utf8")).toBe("x");
 });

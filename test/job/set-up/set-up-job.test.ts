@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdir, readFile, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { AssetCaches } from "../../../src/cache/asset-caches.ts";
 import type { Context } from "../../../src/context.ts";
 import { SetupFailure } from "../../../src/errors.ts";
 import { setUpJob } from "../../../src/job/set-up/set-up-job.ts";
+import { RememberedErrors } from "../../../src/webui/remembered-errors.ts";
 import { livingDescendants } from "../../support/born-processes.ts";
 import { JobHost, recordingContext } from "../job-host.ts";
 
@@ -25,10 +27,16 @@ function settingUp(host: JobHost, settings: Record<string, string>, context: Con
   const { settings: hostSettings, program } = host;
   const [firstHost] = hostSettings.hosts;
   const job = { id: "12", settings, received: { id: 12, name: "test", settings } };
-  return setUpJob(
-    { job, settings: hostSettings, program, webUi: { host: firstHost!, workerId: 7 } },
-    context,
-  );
+  const webUi = {
+    host: firstHost!,
+    url: firstHost!.url,
+    workerId: 7,
+    servicePortDelta: 2,
+    errors: new RememberedErrors(),
+    call: () => Promise.reject(new Error("nothing is asked without a cache")),
+  };
+  const ofJob = { caches: new AssetCaches(), held: new AsyncDisposableStack() };
+  return setUpJob({ job, settings: hostSettings, program, webUi, ...ofJob }, context);
 }
 
 async function json(host: JobHost, name: string): Promise<unknown> {

@@ -1,0 +1,107 @@
+// Caching with a directory of the worker's own.
+import { open, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { CacheSettings, OwnSettings } from "../config/settings.ts";
+import type { Context } from "../context.ts";
+import { AssetRefusedError, CacheError, errorText } from "../errors.ts";
+import type { AssetCache } from "./asset-cache.ts";
+import { type CacheFolder, openCacheFolder } from "./cache-folder.ts";
+import { cacheHostName } from "./host-name.ts";
+import { waitingDownloads } from "./permits.ts";
+import { makeRoom } from "./room.ts";
+import { syncTests } from "./sync-tests.ts";
+import { type CacheUser, failedDownload, type WantedAsset, type WorkerCache } from "./worker-cache.ts";
+
+/** What the disk must take: a file as small as the notes of an asset. */
+const probeBytes = 64 * 1024;
+
+export class OwnWorkerCache implements WorkerCache {
+  constructor(
+    private readonly settings: CacheSettings,
+    private readonly own: Pick<OwnSettings, "cache">,
+    private readonly cache: AssetCache,
+  ) {}
+
+  async findProblem(context: Context): Promise<string | undefined> {
+    try {
+      // Looked at anew: the disk may be gone since.
+      const folder = await openCacheFolder(this.settings.directory);
+      await this.assertWritable(folder, context);
+      await this.assertNotFull(this.settings.maxWaiting);
+      return undefined;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      return `Worker cache not available: ${errorText(error)}`;
+    }
+  }
+
+  async fetchAsset(
+    asset: WantedAsset,
+    user: CacheUser,
+    held: AsyncDisposableStack,
+    context: Context,
+  ): Promise<string> {
+    await this.assertNotFull(this.settings.maxWaitingOfJob);
+    const { jobId, type, name } = asset;
+    const { host, url, credentials, holder } = user;
+    const request = {
+      url: new URL(`${url}/tests/${jobId}/asset/${type}/${encodeURIComponent(name)}`),
+      credentials,
+      host: cacheHostName(host),
+      name,
+      holder,
+      // A web UI that is away never ends a job: only its time limit does.
+      tries: Number.POSITIVE_INFINITY,
+    };
+    try {
+      const cached = await this.cache.get(request, context);
+      held.use(cached.pin);
+      return cached.path;
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+      const text = failedDownload(this.settings, user, name);
+      if (error instanceof AssetRefusedError)
+        throw new AssetRefusedError(text, error.status, { cause: error });
+      throw new CacheError(`${text}: ${error.message}`, { cause: error });
+    }
+  }
+
+  async syncTests(source: string, user: CacheUser, context: Context): Promise<string> {
+    const hostDirectory = join(this.settings.testsDirectory, cacheHostName(user.host));
+    const { folder } = this.cache;
+    const { lockRetryMs } = this.own.cache;
+    const options = { folder, settings: this.settings.sync, lockRetryMs, environment: user.environment };
+    await syncTests({ source, hostDirectory }, options, context);
+    return join(hostDirectory, "tests");
+  }
+
+  private async assertNotFull(maxWaiting: number): Promise<void> {
+    if ((await waitingDownloads(this.cache.folder)) > maxWaiting)
+      throw new CacheError(`Cache service queue already full (${maxWaiting})`);
+  }
+
+  /** A full disk is no problem as long as there is something to purge. */
+  private async assertWritable(folder: CacheFolder, context: Context): Promise<void> {
+    try {
+      await probe(folder);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+      await makeRoom(this.cache.parts, probeBytes, undefined, context);
+      await probe(folder);
+    }
+  }
+}
+
+/** Writes and removes a small file. */
+async function probe({ directory, partialFolder }: CacheFolder): Promise<void> {
+  const path = join(partialFolder, `probe.${process.pid}.${crypto.randomUUID()}`);
+  try {
+    await using file = await open(path, "wx", 0o600);
+    await file.writeFile(Buffer.alloc(probeBytes));
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? { code: error.code } : {};
+    throw Object.assign(new CacheError(`${directory} cannot be written to: ${errorText(error)}`), code);
+  } finally {
+    await unlink(path).catch(() => {});
+  }
+}
