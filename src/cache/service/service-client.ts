@@ -132,14 +132,12 @@ export class CacheService {
   private async processed(id: number, context: Context): Promise<ServiceStatus> {
     const call = { service: this.url, action: "status", path: `status/${id}`, schema: statusSchema } as const;
     const { pollIntervalMs } = this.settings.service;
-    for (
-      let delayMs = Math.min(firstLookMs, pollIntervalMs);
-      ;
-      delayMs = Math.min(2 * delayMs, pollIntervalMs)
-    ) {
+    let delayMs = Math.min(firstLookMs, pollIntervalMs);
+    for (;;) {
       await sleep(delayMs, context.signal);
       const status = await callService(call, this.tries, context);
       if (status.status === "processed") return status;
+      delayMs = Math.min(2 * delayMs, pollIntervalMs);
     }
   }
 }
