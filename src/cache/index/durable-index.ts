@@ -3,7 +3,7 @@
 import type { Context } from "../../context.ts";
 import type { CacheFolder } from "../cache-folder.ts";
 import { IndexDatabase } from "./index-database.ts";
-import { faultOf, indexError } from "./index-faults.ts";
+import { type Fault, faultOf, indexError } from "./index-faults.ts";
 import type { IndexCall, IndexRow } from "./thread-messages.ts";
 
 /** A call may find the index replaced, and then damaged. */
@@ -20,14 +20,7 @@ export class DurableIndex implements Disposable {
   /** One call at a time. Throws `CacheError`, or the signal's reason while it is repairing. */
   async perform(call: IndexCall, context: Context): Promise<readonly IndexRow[]> {
     try {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return (await this.current()).perform(call);
-        } catch (error) {
-          if (faultOf(error) === undefined || attempt === maxAttempts) throw error;
-          await this.recover(error, context);
-        }
-      }
+      return await this.attempt(call, context);
     } catch (error) {
       context.signal.throwIfAborted();
       throw await indexError(this.folder.indexFile, this.waitMs, error);
@@ -39,17 +32,28 @@ export class DurableIndex implements Disposable {
     this.database = undefined;
   }
 
-  private async current(): Promise<IndexDatabase> {
-    await this.database?.checkPlace();
-    this.database ??= await IndexDatabase.open(this.folder.indexFile, this.waitMs);
-    return this.database;
+  private async attempt(call: IndexCall, context: Context): Promise<readonly IndexRow[]> {
+    let fault: Fault | undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.database ??= await this.open(fault, context);
+        await this.database.checkPlace();
+        return this.database.perform(call);
+      } catch (error) {
+        // Somebody who takes the files away while they are used can make SQLite fail in any way.
+        fault = faultOf(error) ?? (await this.database?.checkPlace().then(() => undefined, faultOf));
+        if (fault === undefined || attempt === maxAttempts) throw error;
+        this[Symbol.dispose]();
+      }
+    }
   }
 
-  private async recover(error: unknown, context: Context): Promise<void> {
-    this[Symbol.dispose]();
-    if (faultOf(error) === "replaced") return;
+  private async open(fault: Fault | undefined, context: Context): Promise<IndexDatabase> {
+    const { folder, waitMs } = this;
+    if (fault === undefined || fault === "replaced")
+      return await IndexDatabase.open(folder.indexFile, waitMs);
     // Seldom needed: the thread is smaller without it.
     const { repairIndex } = await import("./repair.ts");
-    this.database = await repairIndex(this.folder, this.waitMs, context);
+    return await repairIndex(folder, waitMs, context);
   }
 }

@@ -131,7 +131,10 @@ function prepare(database: Database) {
 
 function checkIntegrity(database: Database): void {
   const found = database.query<Record<string, unknown>, []>("PRAGMA integrity_check(1)").all();
-  const text = found.flatMap((row) => Object.values(row)).join("; ");
+  const text = found
+    .flatMap((row) => Object.values(row))
+    .join("; ")
+    .replace(/^\*\*\*.*\*\*\*\n/, "");
   if (text !== "ok") throw new IndexFault("damaged", text);
 }
 

@@ -21,7 +21,8 @@ export function faultOf(error: unknown): Fault | undefined {
   if (error instanceof IndexFault) return error.fault;
   const code = codeOf(error);
   if (code === "ENOENT") return "missing";
-  if (code === "SQLITE_READONLY_DBMOVED") return "replaced";
+  // The latter: a journal has gone together with a file that was replaced, or was taken for that one's.
+  if (code === "SQLITE_READONLY_DBMOVED" || code === "SQLITE_IOERR_DELETE_NOENT") return "replaced";
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code) || isWrongSchema(error)) return "damaged";
   return undefined;
 }
@@ -60,7 +61,7 @@ function describe(indexFile: string, code: string, text: string): string {
     return `No space left on the disk of the index ${indexFile}: nothing is lost, free some (${text})`;
   if (/^(SQLITE_(CANTOPEN|READONLY|PERM)|EACCES|EPERM|EROFS)/.test(code))
     return `The index ${indexFile} cannot be written (${text}): the worker's user has to be able to read and write it and its folder`;
-  return `The index ${indexFile} cannot be used: ${text}`;
+  return `The index ${indexFile} cannot be used: ${text}${code.startsWith("SQLITE") ? ` (${code})` : ""}`;
 }
 
 /** As SQLite and the operating system call it. */
