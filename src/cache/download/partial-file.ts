@@ -2,6 +2,7 @@
 import { type FileHandle, lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { CacheError, errorText } from "../../errors.ts";
 import { isStrong, type ResumablePartial } from "./resume.ts";
 
 const schema = z.object({
@@ -39,10 +40,14 @@ export async function writePartial(partial: string, version: PartialVersion): Pr
   await rename(temporary, notesFile(partial));
 }
 
-/** Removes the unfinished file, if it is still there under this name, and what is known of it. */
+/** Removes the unfinished file, if it is still there under this name, and what is known of it. Throws `CacheError`. */
 export async function removePartial(partial: string): Promise<void> {
-  // The notes go last: a file without them is of no use, and notes of another file would be dangerous.
-  for (const path of [partial, notesFile(partial), temporaryFile(partial)]) await rm(path, { force: true });
+  try {
+    // The file goes first: without it notes do no harm, with those of another version it would.
+    for (const path of [partial, notesFile(partial), temporaryFile(partial)]) await rm(path, { force: true });
+  } catch (error) {
+    throw new CacheError(`Cannot remove ${partial}: ${errorText(error)}`, { cause: error });
+  }
 }
 
 /** What an earlier download, perhaps of another process, has left to go on with. */

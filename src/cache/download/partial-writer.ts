@@ -162,6 +162,7 @@ function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 
 /** On a full disk the unfinished file goes: others need the room. */
 async function writeFailure(path: string, name: string, version: PartialVersion, error: unknown) {
+  if (error instanceof CacheError) return error;
   const isFull =
     error instanceof Error && "code" in error && ["ENOSPC", "EDQUOT"].includes(String(error.code));
   if (!isFull) return new CacheError(`Cannot write ${path}: ${errorText(error)}`, { cause: error });

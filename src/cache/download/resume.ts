@@ -112,7 +112,7 @@ function whole(headers: Headers): Meaning {
       kind: "unusable",
       why: "answered with neither Content-Length nor chunks: nobody can tell whether the file is complete",
     };
-  return { kind: "whole", etag: headers.get("etag") ?? undefined, totalBytes };
+  return { kind: "whole", etag: headers.get("etag") || undefined, totalBytes };
 }
 
 /** Servers that ignore If-Range send a part of whatever the file is now. */

@@ -21,7 +21,7 @@ export class TryFailure extends Error {
   }
 }
 
-/** A server waits so long for somebody to take its answer; making room may take longer, as long as others download. */
+/** A server is not kept waiting longer than that: making room may take as long as others download. */
 const maxHeldMs = 10_000;
 const progressIntervalMs = 100;
 
@@ -133,7 +133,7 @@ export class Transfer {
       this.madeRoomBytes = undefined;
       return true;
     }
-    const timer = setTimeout(() => connection.abort(), maxHeldMs);
+    const timer = setTimeout(() => connection.abort(), Math.min(maxHeldMs, this.request.timing.answerMs));
     try {
       await this.request.makeRoom(neededBytes, context);
     } finally {
