@@ -3,11 +3,17 @@
 // own answers take.
 //   bun run test/bench/overhead.ts [JOBS PER SIDE, default 7]
 import { installDistribution, jobSettings, jobState, postJob, waitForEnd } from "../e2e/jobs.ts";
-import { freePorts } from "../e2e/ports.ts";
-import { type OpenqaServer, startServer } from "../e2e/server.ts";
+import type { OpenqaServer } from "../e2e/server.ts";
 import { startOurWorker, startStockWorker, type Worker } from "../e2e/workers.ts";
-import { median, printTable } from "./table.ts";
-import { covered, installWrapper, isotovideoSpan, requestsOf, WebsocketTap } from "./timing.ts";
+import { type Comparison, printComparisons } from "./table.ts";
+import {
+  covered,
+  installWrapper,
+  isotovideoSpan,
+  requestsOf,
+  type WebsocketTap,
+  withTappedServer,
+} from "./timing.ts";
 
 interface Overhead {
   /** Job sent → isotovideo started, in milliseconds, as all here. */
@@ -21,22 +27,9 @@ interface Overhead {
 
 const count = Number(process.argv[2] ?? 7);
 const sides = ["stock", "ours"] as const;
-let tap: WebsocketTap | undefined;
-const tapPort = await freePorts(1);
-const server = await startServer({
-  websocketVia(port) {
-    tap = WebsocketTap.listen(tapPort, port);
-    return tapPort;
-  },
-});
-try {
-  await measure(server);
-} finally {
-  await server.stop();
-  tap?.close();
-}
+await withTappedServer(measure);
 
-async function measure(server: OpenqaServer): Promise<void> {
+async function measure(server: OpenqaServer, tap: WebsocketTap): Promise<void> {
   await installDistribution(server);
   const isotovideo = await installWrapper(server);
   const options = (workerClass: string) => ({ instance: server.takeInstances(1), workerClass });
@@ -48,7 +41,7 @@ async function measure(server: OpenqaServer): Promise<void> {
     // The first of each is a warm-up.
     for (let round = 0; round <= count; round++) {
       for (const side of sides) {
-        const one = await runQuickJob(server, workers[side], side, isotovideo);
+        const one = await runQuickJob(server, tap, workers[side], side, isotovideo);
         if (round > 0) found[side].push(one);
       }
     }
@@ -60,6 +53,7 @@ async function measure(server: OpenqaServer): Promise<void> {
 
 async function runQuickJob(
   server: OpenqaServer,
+  tap: WebsocketTap,
   worker: Worker,
   workerClass: string,
   isotovideo: string,
@@ -68,8 +62,8 @@ async function runQuickJob(
   await waitForEnd(server, id);
   const { result, reason } = await jobState(server, id);
   if (result !== "passed") throw new Error(`job ${id} of ${workerClass}: ${result} ${reason}`);
-  const sent = tap?.grabTime(id) ?? Number.NaN;
-  const ran = await isotovideoSpan(server, worker.instances[0] ?? 0);
+  const sent = tap.grabTime(id);
+  const ran = await isotovideoSpan(worker);
   const requests = await requestsOf(server, id);
   const answered = requests.find(({ isLast }) => isLast)?.to ?? Number.NaN;
   const spans = [
@@ -84,18 +78,15 @@ async function runQuickJob(
 function print(found: Record<(typeof sides)[number], readonly Overhead[]>): void {
   console.log(`\nOverhead of a quick job in ms, n = ${count} per side, in turn`);
   const values = (side: (typeof sides)[number], key: keyof Overhead) => found[side].map((one) => one[key]);
-  const row = (name: string, key: keyof Overhead) => {
-    const [stock, ours] = [values("stock", key), values("ours", key)];
-    const middle = [median(stock), median(ours)] as const;
-    return [name, Math.min(...stock), middle[0], Math.min(...ours), middle[1], middle[1] / middle[0]];
-  };
-  printTable(
-    ["", "stock min", "median", "ours min", "median", "ours/stock"],
-    [
-      row("job sent to isotovideo started", "before"),
-      row("isotovideo ended to set_done answered", "after"),
-      row("sum", "total"),
-      row("of which the server answers", "server"),
-    ],
-  );
+  const row = (name: string, key: keyof Overhead): Comparison => ({
+    name,
+    stock: values("stock", key),
+    ours: values("ours", key),
+  });
+  printComparisons([
+    row("job sent to isotovideo started", "before"),
+    row("isotovideo ended to set_done answered", "after"),
+    row("sum", "total"),
+    row("of which the server answers", "server"),
+  ]);
 }

@@ -7,6 +7,21 @@ export function median(values: readonly number[]): number {
   return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
 }
 
+export interface Comparison {
+  readonly name: string;
+  readonly stock: readonly number[];
+  readonly ours: readonly number[];
+}
+
+/** Prints minimum and median of both sides, and how the medians compare. */
+export function printComparisons(comparisons: readonly Comparison[]): void {
+  const rows = comparisons.map(({ name, stock, ours }) => {
+    const [theirs, mine] = [median(stock), median(ours)];
+    return [name, Math.min(...stock), theirs, Math.min(...ours), mine, mine / theirs];
+  });
+  printTable(["", "stock min", "median", "ours min", "median", "ours/stock"], rows);
+}
+
 /** Prints aligned columns, the first to the left, the others to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
   const cells = [head, ...rows].map((row) =>

@@ -2,7 +2,29 @@
 // on its way, isotovideo is wrapped, answers are in nginx's log.
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { OpenqaServer } from "../e2e/server.ts";
+import { freePorts } from "../e2e/ports.ts";
+import { type OpenqaServer, startServer } from "../e2e/server.ts";
+import type { Worker } from "../e2e/workers.ts";
+
+/** Runs something on a server whose websockets are looked at, and stops both. */
+export async function withTappedServer(
+  body: (server: OpenqaServer, tap: WebsocketTap) => Promise<void>,
+): Promise<void> {
+  const port = await freePorts(1);
+  let tap: WebsocketTap | undefined;
+  const server = await startServer({
+    websocketVia(target) {
+      tap = WebsocketTap.listen(port, target);
+      return port;
+    },
+  });
+  try {
+    if (tap) await body(server, tap);
+  } finally {
+    await server.stop();
+    tap?.close();
+  }
+}
 
 /** Passes websockets on to the server's and notes when a job is sent to a worker. */
 export class WebsocketTap {
@@ -84,9 +106,9 @@ interface Span {
   readonly to: number;
 }
 
-/** When isotovideo of the last job of a slot ran, in milliseconds since the epoch. */
-export async function isotovideoSpan(server: OpenqaServer, instance: number): Promise<Span> {
-  const file = join(server.projectFolder, "pool", `isotovideo-${instance}`);
+/** When isotovideo of the last job of a worker's first slot ran, in milliseconds since the epoch. */
+export async function isotovideoSpan(worker: Worker): Promise<Span> {
+  const file = join(worker.poolFolder(), "..", `isotovideo-${worker.instances[0]}`);
   const [from, to] = (await readFile(file, "utf8")).split(" ").map((seconds) => Number(seconds) * 1000);
   if (from === undefined || to === undefined) throw new Error(`${file} is damaged`);
   return { from, to };

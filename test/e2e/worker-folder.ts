@@ -63,7 +63,8 @@ export async function configureWorker(
   const project = projectFolderOf(server, cache);
   const instances = Array.from({ length: slots }, (_, index) => instance + index);
   await makeFolders(undefined, folder, project, join(project, "share"));
-  await makeFolders(workerUser, ...instances.map((one) => join(project, "pool", String(one))));
+  const pool = join(project, "pool");
+  await makeFolders(workerUser, pool, ...instances.map((one) => join(pool, String(one))));
   await writeFile(join(folder, "workers.ini"), workersIni(server, options));
   await writeFile(join(folder, "client.conf"), clientConf());
   const basePort = cache
