@@ -8,7 +8,7 @@ import { itemizeOptions, type SyncChange, syncChanges } from "../src/cache/sync-
 import { type SyncOptions, syncTests } from "../src/cache/sync-tests.ts";
 import type { Settings, WebUiHostSettings } from "../src/config/settings.ts";
 import type { Context } from "../src/context.ts";
-import { type ExitCode, errorText, exitCode, UsageError } from "../src/errors.ts";
+import { type ExitCode, errorText, exitCode, TestSyncError, UsageError } from "../src/errors.ts";
 import { childEnvironment } from "../src/process/child-environment.ts";
 import {
   assertNoStockService,
@@ -18,6 +18,7 @@ import {
   withCacheFlags,
 } from "./cache/open-cache.ts";
 import { currentProgram } from "./program.ts";
+import { startSpinner } from "./spinner.ts";
 
 /** Some hundred thousand lines: beyond that the first changes are not shown. */
 const maxOutputBytes = 32 * 1024 * 1024;
@@ -103,8 +104,7 @@ async function sync(
 ): Promise<Result> {
   const hostDirectory = join(testsDirectory, cacheHostName(name));
   const result = { host: name, directory: join(hostDirectory, "tests") };
-  const { default: ora } = await import("ora");
-  const spinner = ora(`Syncing tests of ${name} from ${testPoolServer}`).start();
+  const spinner = await startSpinner(`Syncing tests of ${name} from ${testPoolServer}`);
   try {
     const { output } = await syncTests({ source: testPoolServer, hostDirectory }, options, context);
     spinner.stop();
@@ -112,7 +112,8 @@ async function sync(
   } catch (error) {
     spinner.stop();
     context.signal.throwIfAborted();
-    const said = error instanceof Error && typeof error.cause === "string" ? error.cause.split("\n") : [];
+    const said =
+      error instanceof TestSyncError && typeof error.cause === "string" ? error.cause.split("\n") : [];
     const lines = [...said.slice(-maxFailureLines), `openqa-worker: ${name}: ${errorText(error)}`];
     console.error(lines.join("\n"));
     return { ...result, error: errorText(error) };

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { runRsync } from "../../src/cache/run-rsync.ts";
-import { CacheError } from "../../src/errors.ts";
+import { CacheError, TestSyncError } from "../../src/errors.ts";
 import { until } from "../isotovideo/pool.ts";
 import { recordingContext } from "../job/job-host.ts";
 import { livingDescendants } from "../support/born-processes.ts";
@@ -95,7 +95,13 @@ describe("a failing rsync", () => {
     await using sandbox = await SyncSandbox.create();
     await sandbox.replaceRsync(`echo broken >&2\n${script}`);
     const { error, lines } = await sandbox.sync();
-    expect(error).toEqual(new CacheError(`Failed to rsync tests: ${text}`));
+    const rsyncExitCode = text.startsWith("exit code ") ? Number(text.slice("exit code ".length)) : undefined;
+    expect(error).toBeInstanceOf(TestSyncError);
+    expect(error).toMatchObject({
+      message: `Failed to rsync tests: ${text}`,
+      rsyncExitCode,
+      cause: "broken",
+    });
     expect((await sandbox.runs()).length).toBe(times);
     expect(lines.filter((line) => line === "[info] Output of rsync:\nbroken").length).toBe(times);
   });
@@ -110,7 +116,8 @@ describe("a failing rsync", () => {
     await using sandbox = await SyncSandbox.create();
     const { error, lines } = await sandbox.sync({ environment: { PATH: "/nowhere" } });
     const text = "Failed to rsync tests: rsync is not installed (install the package rsync)";
-    expect(error).toEqual(new CacheError(text));
+    expect(error).toBeInstanceOf(TestSyncError);
+    expect(error).toMatchObject({ message: text, rsyncExitCode: undefined });
     expect(lines.join("\n")).not.toContain("trying again");
   });
 
