@@ -6,6 +6,7 @@ import { type ExitCode, exitCode, UsageError } from "../src/errors.ts";
 import { silentLog } from "../src/ops/log.ts";
 import { registerSlot } from "../src/slot/register-slot.ts";
 import { currentProgram } from "./program.ts";
+import { startSpinner } from "./spinner.ts";
 import { type StockOptions, stockFlags, withStockFlags } from "./stock-flags.ts";
 
 export function create(finish: (code: ExitCode) => void): Command {
@@ -19,19 +20,18 @@ export function create(finish: (code: ExitCode) => void): Command {
       if (instance === undefined || others.length > 0)
         throw new UsageError(`--instance ${flags.instance}: expected one slot, such as 1`);
       const settings = await loadSettings({ instance, flags, program });
-      const { default: ora } = await import("ora");
-      const spinner = ora({ isSilent: options.json }).start(`Registering slot ${instance}`);
+      const spinner = options.json ? undefined : await startSpinner(`Registering slot ${instance}`);
       try {
         const registered = await registerSlot(settings, program, {
           signal: new AbortController().signal,
           log: silentLog,
         });
-        spinner.stop();
+        spinner?.stop();
         if (options.json) console.log(JSON.stringify(registered));
         else for (const { workerId } of registered) console.log(workerId);
         finish(exitCode.done);
       } finally {
-        spinner.stop();
+        spinner?.stop();
       }
     });
 }

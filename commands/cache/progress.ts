@@ -1,10 +1,14 @@
 // How far a download is: a bar on terminals, a line now and then elsewhere. All of it on stderr.
 import { byteText } from "../../src/cache/byte-text.ts";
 import type { DownloadRequest } from "../../src/cache/download/download.ts";
+import { startSpinner } from "../spinner.ts";
 import { spanText } from "./texts.ts";
 
+type Show = NonNullable<DownloadRequest["onProgress"]>;
+type Progress = Parameters<Show>[0];
+
 export interface ShownProgress {
-  readonly show: NonNullable<DownloadRequest["onProgress"]>;
+  readonly show: Show;
   /** Takes the bar away; the text stays in its place. */
   readonly end: (text?: string) => void;
 }
@@ -16,15 +20,14 @@ const barWidth = 24;
 export async function showProgress(name: string): Promise<ShownProgress> {
   const startMs = performance.now();
   let firstBytes: number | undefined;
-  const textOf: ShownProgress["show"] extends (progress: infer P) => void ? (progress: P) => string : never =
-    (progress) => {
-      firstBytes ??= progress.receivedBytes;
-      const seconds = (performance.now() - startMs) / 1000;
-      return progressText(name, progress, (progress.receivedBytes - firstBytes) / Math.max(seconds, 0.1));
-    };
+  const textOf = (progress: Progress) => {
+    // What an earlier download has left has not been received in this time.
+    firstBytes ??= progress.receivedBytes;
+    const seconds = (performance.now() - startMs) / 1000;
+    return progressText(name, progress, (progress.receivedBytes - firstBytes) / Math.max(seconds, 0.1));
+  };
   if (!process.stderr.isTTY) return plainLines(textOf);
-  const { default: ora } = await import("ora");
-  const spinner = ora({ text: name, stream: process.stderr }).start();
+  const spinner = await startSpinner(name);
   return {
     show: (progress) => {
       spinner.text = textOf(progress);
@@ -32,8 +35,6 @@ export async function showProgress(name: string): Promise<ShownProgress> {
     end: (text) => (text === undefined ? spinner.stop() : spinner.succeed(text)),
   };
 }
-
-type Progress = Parameters<ShownProgress["show"]>[0];
 
 function plainLines(textOf: (progress: Progress) => string): ShownProgress {
   let lastMs = performance.now();
