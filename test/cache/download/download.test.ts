@@ -242,7 +242,7 @@ describe("aborted it throws the reason at once and leaves the connection", () =>
   const wasAsked = () => server.requests.length > 0;
   test.each<[string, Answer, () => boolean]>([
     ["before the answer", () => {}, wasAsked],
-    ["within the file", file(content, { cutAfter: 1_000_000, stalls: true }), () => received > 0],
+    ["within the file", file(content, { stallAfter: 1_000_000 }), () => received > 0],
     ["between tries", answer(500), () => downloads.failures.length > 0],
   ])("%s", async (_, slow, isUnderWay) => {
     server.answers = [slow];

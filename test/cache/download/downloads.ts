@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Downloaded, type DownloadRequest, download } from "../../../src/cache/download/download.ts";
 import { Logger } from "../../../src/ops/log.ts";
+import { statIfThere } from "../../../src/ops/stat-if-there.ts";
 
 /** Small enough for tests, long enough for a busy machine. */
 export const timing: DownloadRequest["timing"] = {
@@ -55,6 +56,11 @@ export class Downloads implements AsyncDisposable {
       ...changes,
     };
     return download(request, this.context);
+  }
+
+  /** Of what is in the file now. */
+  async sizeBytes(): Promise<number> {
+    return (await statIfThere(this.partial))?.size ?? 0;
   }
 
   content(): Promise<Buffer> {

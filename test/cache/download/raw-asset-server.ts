@@ -117,15 +117,13 @@ export interface FileOptions {
   readonly etag?: string;
   /** The web UI without a proxy sends a part of whatever the file is now. */
   readonly ignoresIfRange?: boolean;
-  /** Bytes of the body after which it is cut off. */
-  readonly cutAfter?: number;
-  /** With `cutAfter`: the connection stays open without a byte. */
-  readonly stalls?: boolean;
+  /** Bytes of the body after which nothing more comes. */
+  readonly stallAfter?: number;
 }
 
 /** A file as nginx serves it: If-None-Match first, then a range if If-Range fits. */
 export function file(content: Uint8Array, options: FileOptions = {}): Answer {
-  const { etag, ignoresIfRange = false, cutAfter = content.length, stalls = false } = options;
+  const { etag, ignoresIfRange = false, stallAfter = content.length } = options;
   return (socket, { headers }) => {
     const tag: Headers = etag === undefined ? {} : { ETag: etag };
     const wanted = headers["if-none-match"];
@@ -139,7 +137,7 @@ export function file(content: Uint8Array, options: FileOptions = {}): Answer {
     const body = content.subarray(isRange ? from : 0);
     const range = isRange ? { "Content-Range": `bytes ${from}-${content.length - 1}/${content.length}` } : {};
     socket.write(headText(isRange ? 206 : 200, { "Content-Length": body.length, ...tag, ...range }));
-    socket.write(body.subarray(0, cutAfter));
-    if (!stalls) socket.end();
+    socket.write(body.subarray(0, stallAfter));
+    if (stallAfter >= body.length) socket.end();
   };
 }

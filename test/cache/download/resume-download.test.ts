@@ -1,12 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Downloads, randomContent, timing } from "./downloads.ts";
-import { type Answer, answer, file, headText, RawAssetServer, rangeStart } from "./raw-asset-server.ts";
+import {
+  type Answer,
+  answer,
+  type FileOptions,
+  file,
+  headText,
+  RawAssetServer,
+  rangeStart,
+} from "./raw-asset-server.ts";
 
 const content = randomContent(4_000_000);
 const changed = randomContent(4_000_000);
 const [v1, v2] = ['"v1"', '"v2"'];
-/** More than the system holds back of a connection that is cut. */
-const cutAfter = 3_000_000;
 
 let downloads: Downloads;
 let server: RawAssetServer;
@@ -19,12 +25,22 @@ afterEach(async () => {
   await downloads[Symbol.asyncDispose]();
 });
 
+/** `content` until a part of it has come: then the connection ends. */
+function cut(options: FileOptions): Answer {
+  return async (socket, request) => {
+    const before = await downloads.sizeBytes();
+    file(content, { stallAfter: 3_000_000, ...options })(socket, request);
+    while ((await downloads.sizeBytes()) <= before) await Bun.sleep(1);
+    socket.end();
+  };
+}
+
 test("a connection that is cut is followed by one for the rest", async () => {
-  server.answers = [file(content, { etag: v1, cutAfter }), file(content, { etag: v1 })];
+  server.answers = [cut({ etag: v1 }), file(content, { etag: v1 })];
   await downloads.expectCame(downloads.start(server.url()), content, v1);
   const [first, second = 0] = server.starts;
   expect([first, server.sent("if-range")]).toEqual([undefined, [undefined, v1]]);
-  expect(second).toBeWithin(1, cutAfter + 1);
+  expect(second).toBeWithin(1, 3_000_001);
   expect(downloads.neededBytes).toEqual([4_000_000, 4_000_000 - second]);
   expect(downloads.failures[0]).toMatch(
     /failed at \d\.\d MiB of 3\.8 MiB: .*Premature connection close \(try 1 of 3 in /,
@@ -35,8 +51,8 @@ test("a connection that is cut is followed by one for the rest", async () => {
 });
 
 test("tries that get further do not count", async () => {
-  const cut = file(content, { etag: v1, cutAfter: 600_000 });
-  server.answers = [cut, cut, cut, cut, file(content, { etag: v1 })];
+  const cutOff = cut({ etag: v1, stallAfter: 600_000 });
+  server.answers = [cutOff, cutOff, cutOff, cutOff, file(content, { etag: v1 })];
   await downloads.expectCame(downloads.start(server.url(), { tries: 2 }), content, v1);
   expect(downloads.failures).toHaveLength(4);
 });
@@ -64,7 +80,7 @@ test.each<[string, string | undefined]>([
   ["no", undefined],
 ])("without a strong ETag (%s one) it starts over", async (_, etag) => {
   const options = etag === undefined ? {} : { etag };
-  server.answers = [file(content, { ...options, cutAfter }), file(content, options)];
+  server.answers = [cut(options), file(content, options)];
   await downloads.expectCame(downloads.start(server.url()), content, etag);
   expect(server.starts).toEqual([undefined, undefined]);
   expect(downloads.neededBytes).toEqual([4_000_000, 4_000_000]);
@@ -72,14 +88,14 @@ test.each<[string, string | undefined]>([
 
 describe("a file that is replaced meanwhile comes in its new version", () => {
   test("from a server that looks at If-Range", async () => {
-    server.answers = [file(content, { etag: v1, cutAfter }), file(changed, { etag: v2 })];
+    server.answers = [cut({ etag: v1 }), file(changed, { etag: v2 })];
     await downloads.expectCame(downloads.start(server.url()), changed, v2);
     expect(server.requests).toHaveLength(2);
   });
 
   test("from one that sends the rest of the new version", async () => {
     const replaced = file(changed, { etag: v2, ignoresIfRange: true });
-    server.answers = [file(content, { etag: v1, cutAfter }), replaced];
+    server.answers = [cut({ etag: v1 }), replaced];
     await downloads.expectCame(downloads.start(server.url()), changed, v2);
     expect(server.starts).toEqual([undefined, expect.any(Number), undefined]);
     expect(downloads.failures).toHaveLength(1);
@@ -89,7 +105,7 @@ describe("a file that is replaced meanwhile comes in its new version", () => {
   test("from one whose new version is shorter than what has come", async () => {
     const short = changed.subarray(0, 100);
     const replaced = file(short, { etag: v2, ignoresIfRange: true });
-    server.answers = [file(content, { etag: v1, cutAfter }), replaced];
+    server.answers = [cut({ etag: v1 }), replaced];
     await downloads.expectCame(downloads.start(server.url()), short, v2);
     expect(downloads.failures).toHaveLength(1);
   });
@@ -109,7 +125,7 @@ test.each<[string, (start: number) => Record<string, string>]>([
     const start = rangeStart(request.headers["range"]);
     answer(206, headersFor(start), changed.subarray(start))(socket, request);
   };
-  server.answers = [file(content, { etag: v1, cutAfter }), misfit, file(content, { etag: v1 })];
+  server.answers = [cut({ etag: v1 }), misfit, file(content, { etag: v1 })];
   await downloads.expectCame(downloads.start(server.url()), content, v1);
   expect(server.starts).toEqual([undefined, expect.any(Number), undefined]);
 });
@@ -127,7 +143,7 @@ test("a rest that goes on and on is thrown away with all that came before", asyn
     socket.write(changed.subarray(0, 4_000_100 - start));
     socket.end("\r\n0\r\n\r\n");
   };
-  server.answers = [file(content, { etag: v1, cutAfter }), tooMuch, file(content, { etag: v1 })];
+  server.answers = [cut({ etag: v1 }), tooMuch, file(content, { etag: v1 })];
   await downloads.expectCame(downloads.start(server.url()), content, v1);
   expect(downloads.failures[1]).toContain("the server sent 4000100 bytes instead of 4000000");
   expect(server.starts[2]).toBeUndefined();

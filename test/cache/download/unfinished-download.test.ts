@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Downloads, randomContent, sha256 } from "./downloads.ts";
 import { file, RawAssetServer } from "./raw-asset-server.ts";
@@ -22,10 +22,9 @@ afterEach(async () => {
 /** Leaves what a download of `content` has after its first megabyte, as one that was aborted. */
 async function leavePartial(etag = v1): Promise<void> {
   const first = await Downloads.prepare();
-  server.answers = [file(content, { etag, cutAfter: 1_000_000, stalls: true })];
-  const isThere = async () => (await stat(downloads.partial).catch(() => undefined))?.size === 1_000_000;
+  server.answers = [file(content, { etag, stallAfter: 1_000_000 })];
   const started = first.start(server.url(), { partial: downloads.partial }).catch(() => {});
-  while (!(await isThere())) await Bun.sleep(1);
+  while ((await downloads.sizeBytes()) < 1_000_000) await Bun.sleep(1);
   first.controller.abort();
   await started;
   await first[Symbol.asyncDispose]();
@@ -97,15 +96,12 @@ describe("of a file that is complete already", () => {
 });
 
 test("what a download that was killed has left is gone on with by another process", async () => {
-  server.answers = [
-    file(content, { etag: v1, cutAfter: 3_000_000, stalls: true }),
-    file(content, { etag: v1 }),
-  ];
+  server.answers = [file(content, { etag: v1, stallAfter: 3_000_000 }), file(content, { etag: v1 })];
   const killed = spawnDownloader([], downloads.partial);
-  while (((await stat(downloads.partial).catch(() => undefined))?.size ?? 0) < 1_000_000) await Bun.sleep(1);
+  while ((await downloads.sizeBytes()) < 1_000_000) await Bun.sleep(1);
   killed.kill("SIGKILL");
   await killed.exited;
-  const { size } = await stat(downloads.partial);
+  const size = await downloads.sizeBytes();
   expect(await outcomeOf(spawnDownloader([], downloads.partial))).toEqual({
     kind: "fetched",
     etag: v1,
