@@ -99,16 +99,18 @@ describe("side by side", () => {
 
   atOnce("a stock worker runs its jobs with `cache serve` in place of its cache service", async () => {
     const directory = await makeCacheDirectory(server, "served");
+    await makeAsset(server, "iso/served.iso", 5 * mib);
     const start = isSecondStock ? startStockCacheService : startOurCacheService;
     const service = await start(server, { directory });
     const cache = { directory, servicePort: service.port };
     const instance = server.takeInstances(1);
     const worker = await startStockWorker(server, { instance, workerClass: "served", cache, env });
     const log = await AccessLog.startingNow(server);
-    await runJob(worker, "served", withIso);
-    await runJob(worker, "served", withIso);
+    const withServed = { ...withIso, settings: { ISO: "served.iso" } };
+    await runJob(worker, "served", withServed);
+    await runJob(worker, "served", withServed);
     await runJob(worker, "served", missingFromCache);
-    expect(await log.statuses([iso])).toEqual({ [iso]: [200, 304] });
+    expect(await log.statuses(["iso/served.iso"])).toEqual({ "iso/served.iso": [200, 304] });
     expect(await filesIn(directory)).toContain("127.0.0.1/tests/tinygrub/main.pm");
     await worker.stop();
     const exitCode = await service.stop();
