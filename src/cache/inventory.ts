@@ -9,8 +9,8 @@ import { fileFacts, type Judgement, judgeCopy } from "./known-copy.ts";
 import { waitingDownloads } from "./permits.ts";
 import { allPins, type Pin } from "./pins.ts";
 import { type CacheParts, diskSpace, makeRoom, purge } from "./room.ts";
-import { type RemovedFile, tidyStrays } from "./strays.ts";
-import { partialFiles, removeUnfinished } from "./unfinished.ts";
+import { tidyStrays } from "./strays.ts";
+import { partialFiles, type RemovedFile, removeUnfinished } from "./unfinished.ts";
 
 export interface ListedAsset extends IndexRow {
   /** Name of its host's folder. */

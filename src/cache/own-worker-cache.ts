@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { CacheSettings, OwnSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { AssetRefusedError, CacheError, errorText } from "../errors.ts";
+import { statIfThere } from "../ops/stat-if-there.ts";
 import type { AssetCache } from "./asset-cache.ts";
 import { type CacheFolder, openCacheFolder } from "./cache-folder.ts";
 import { cacheHostName } from "./host-name.ts";
@@ -26,6 +27,7 @@ export class OwnWorkerCache implements WorkerCache {
     try {
       // Looked at anew: the disk may be gone since.
       const folder = await openCacheFolder(this.settings.directory);
+      await assertIndexIsFile(folder);
       await this.assertWritable(folder, context);
       await this.assertNotFull(this.settings.maxWaiting);
       return undefined;
@@ -90,6 +92,12 @@ export class OwnWorkerCache implements WorkerCache {
       await probe(folder);
     }
   }
+}
+
+/** Any file can be repaired; what else has its name is for people to remove. */
+async function assertIndexIsFile({ indexFile }: CacheFolder): Promise<void> {
+  const stats = await statIfThere(indexFile);
+  if (stats && !stats.isFile()) throw new CacheError(`The index ${indexFile} is no file: remove it`);
 }
 
 /** Writes and removes a small file. */

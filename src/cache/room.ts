@@ -45,7 +45,8 @@ export function excessBytes(
 
 /**
  * Purges until `neededBytes` more fit, and resolves with what was purged. The limits give way when only assets in use
- * are left, the disk does not: then it throws a `CacheError`. `partial` is the file that needs the room.
+ * are left, the disk does not: then it throws a `CacheError`, before anything is purged if that could not be enough.
+ * `partial` is the file that needs the room.
  */
 export async function makeRoom(
   parts: CacheParts,
@@ -62,22 +63,28 @@ export async function makeRoom(
   const used = sum([...sizes, ...downloads.map(({ totalBytes }) => totalBytes)]);
   const promised = sum(downloads.map(({ totalBytes, sizeBytes }) => Math.max(0, totalBytes - sizeBytes)));
   const space = await diskSpace(folder);
-  const excess = excessBytes(
-    neededBytes,
-    used,
-    { ...space, freeBytes: space.freeBytes - promised },
-    settings,
-  );
+  const free = space.freeBytes - promised;
+  if (free + sum(sizes) < neededBytes)
+    throw noSpace(folder, neededBytes, free, "even without all assets there would be too little");
+  const excess = excessBytes(neededBytes, used, { ...space, freeBytes: free }, settings);
   const purged = excess > 0 ? await purgeLeastUsed(parts, rows, excess, context) : [];
-  const { freeBytes } = await diskSpace(folder);
-  if (freeBytes - promised < neededBytes)
-    throw new CacheError(
-      `No space left on the disk of ${folder.directory}: ${byteText(neededBytes)} needed, ${byteText(Math.max(0, freeBytes - promised))} free, and nothing more to purge that no job uses`,
-    );
+  const gained = (await diskSpace(folder)).freeBytes - promised;
+  if (gained < neededBytes)
+    throw noSpace(folder, neededBytes, gained, "nothing more to purge that no job uses");
   // From here on others count on it.
   if (partial !== undefined && !(await readPartial(partial)))
     await writePartial(partial, { etag: undefined, totalBytes: neededBytes });
   return purged;
+}
+
+function noSpace(
+  { directory }: CacheFolder,
+  neededBytes: number,
+  freeBytes: number,
+  why: string,
+): CacheError {
+  const figures = `${byteText(neededBytes)} needed, ${byteText(Math.max(0, freeBytes))} free`;
+  return new CacheError(`No space left on the disk of ${directory}: ${figures}, and ${why}`);
 }
 
 /** Purges what nobody uses, least recently used first, until so many bytes are gained. */

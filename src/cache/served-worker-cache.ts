@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { CacheSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import { CacheError } from "../errors.ts";
+import { AssetRefusedError, CacheError } from "../errors.ts";
 import { statIfThere } from "../ops/stat-if-there.ts";
 import { cacheHostName } from "./host-name.ts";
 import type { CacheService } from "./service/service-client.ts";
@@ -27,11 +27,14 @@ export class ServedWorkerCache implements WorkerCache {
 
   async fetchAsset(asset: WantedAsset, user: CacheUser, _: unknown, context: Context): Promise<string> {
     const path = cachedPath(this.settings, user, asset.name);
-    const { output, hasError } = await this.service.fetchAsset({ ...asset, host: user.host }, context);
+    const text = failedDownload(this.settings, user, asset.name);
+    const wanted = { ...asset, host: user.host };
+    const { output, hasError } = await this.service.fetchAsset(wanted, context).catch((error: unknown) => {
+      if (!(error instanceof AssetRefusedError)) throw error;
+      throw new AssetRefusedError(text, error.status, { cause: error });
+    });
     if (hasError || !(await statIfThere(path)))
-      throw new CacheError(
-        `${failedDownload(this.settings, user, asset.name)}${prunedNote(output, asset.name)}`,
-      );
+      throw new CacheError(`${text}${prunedNote(output, asset.name)}`);
     return path;
   }
 

@@ -9,11 +9,7 @@ import { tryClaim } from "./claims.ts";
 import { fileFacts, judgeCopy } from "./known-copy.ts";
 import { pinsOf } from "./pins.ts";
 import type { CacheParts } from "./room.ts";
-
-export interface RemovedFile {
-  readonly path: string;
-  readonly sizeBytes: number;
-}
+import type { RemovedFile } from "./unfinished.ts";
 
 const diskImage = /\.(img|qcow2|iso|vhdx?)$/;
 

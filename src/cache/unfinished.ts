@@ -7,12 +7,16 @@ import { byteText } from "./byte-text.ts";
 import type { CacheFolder } from "./cache-folder.ts";
 import { tryClaim } from "./claims.ts";
 import { readPartial, removePartial } from "./download/partial-file.ts";
-import type { RemovedFile } from "./strays.ts";
 
 export interface UnfinishedDownload {
   /** What it will have. */
   readonly totalBytes: number;
   /** What of it is on disk. */
+  readonly sizeBytes: number;
+}
+
+export interface RemovedFile {
+  readonly path: string;
   readonly sizeBytes: number;
 }
 

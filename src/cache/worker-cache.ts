@@ -1,13 +1,9 @@
 // What a slot and its jobs see of caching: one interface, whether the directory is this worker's own or a cache service
-// has it (protocol 6). A directory has one kind of owner at a time: a stock cache service that runs is used, never joined.
+// has it (protocol 6).
 import { join } from "node:path";
-import type { CacheSettings, Credentials, OwnSettings } from "../config/settings.ts";
+import type { CacheSettings, Credentials } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import type { AssetCaches } from "./asset-caches.ts";
 import { cacheHostName } from "./host-name.ts";
-import { OwnWorkerCache } from "./own-worker-cache.ts";
-import { ServedWorkerCache } from "./served-worker-cache.ts";
-import { CacheService, findCacheService } from "./service/service-client.ts";
 
 export interface WantedAsset {
   readonly jobId: string;
@@ -62,22 +58,4 @@ export function failedDownload(
   name: string,
 ): string {
   return `Failed to download ${name} to ${cachedPath(settings, user, name)}`;
-}
-
-export interface WorkerCacheOptions {
-  readonly settings: CacheSettings;
-  readonly own: Pick<OwnSettings, "cache" | "timeouts">;
-  readonly caches: AssetCaches;
-}
-
-/** CACHESERVICEURL, else a stock service that answers on this host, else the directory itself. */
-export async function chooseWorkerCache(options: WorkerCacheOptions, context: Context): Promise<WorkerCache> {
-  const { settings, own, caches } = options;
-  const { url, localUrl } = settings.service;
-  if (url !== undefined) return new ServedWorkerCache(new CacheService(url, settings), settings);
-  if ((await findCacheService(localUrl, context)) === "stock") {
-    caches.noteService(localUrl, settings.directory, context.log);
-    return new ServedWorkerCache(new CacheService(localUrl, settings), settings);
-  }
-  return new OwnWorkerCache(settings, own, await caches.of(settings, own, context.log));
 }

@@ -11,6 +11,8 @@ export const autoinstLogName = "autoinst-log.txt";
 export interface JobLog {
   /** Writes into worker-log.txt. */
   readonly sink: LogSink;
+  /** Writes into autoinst-log.txt, for what downloads and test sync say. */
+  readonly autoinstSink: LogSink;
   /** Log lines into autoinst-log.txt. */
   note(...lines: readonly string[]): void;
   /** Resolves when the notes given so far are in the file: isotovideo's output comes after them. */
@@ -28,12 +30,14 @@ export async function openJobLog(poolDirectory: string, logLevel: LogLevel): Pro
   const workerLog = await AppendedFile.open(join(poolDirectory, "worker-log.txt"), { isFresh: true });
   const autoinstLog = await AppendedFile.open(join(poolDirectory, autoinstLogName), { isFresh: true });
   const sink = fromLevel(logLevel, (entry) => workerLog.write(formatJobLine(entry, logLevel)));
+  const autoinstSink = fromLevel(logLevel, (entry) => autoinstLog.write(formatJobLine(entry, logLevel)));
   const note = (...lines: readonly string[]) => {
     for (const text of lines)
       autoinstLog.write(formatJobLine({ level: "info", text, time: Date.now() }, logLevel));
   };
   return {
     sink,
+    autoinstSink,
     note,
     flush: () => autoinstLog.flush(),
     async announceUpload(name) {

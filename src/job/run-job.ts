@@ -44,7 +44,7 @@ async function workOn(progress: JobInProgress, context: Context): Promise<Ending
   await record.save("setup");
   const prepared = await withDeadline(setupTimeLimitMs(input.job, settings), context, async (inner) => {
     const ready = await outliving(inner.signal, maxPartingMs, (late) =>
-      abortable(setUpJob({ ...input, held }, inner), late),
+      abortable(setUpJob({ ...input, held, autoinstSink: jobLog.autoinstSink }, inner), late),
     );
     progress.prepared = ready;
     jobLog.note("+++ worker notes +++");

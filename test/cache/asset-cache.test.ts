@@ -191,8 +191,8 @@ describe("room", () => {
       /No space left on the disk of .*: 1024 TiB needed/,
     );
     expect(await readdir(cache.folder.partialFolder)).toEqual([]);
-    // The disk is what counts, not the limits: all that could be purged was.
-    expect(await names(here)).toEqual([]);
+    // To purge all of it would not have been enough.
+    expect(await names(here)).toEqual(["a", "b", "c"]);
   });
 });
 

@@ -1,5 +1,7 @@
 // A web server with assets whose contents a test changes: ETag, ranges, If-Range and a log of what it sent.
-import { createHash } from "node:crypto";
+import { type AssetContent, assetResponse } from "../support/fake-web-ui-assets.ts";
+
+export { etagOf } from "../support/fake-web-ui-assets.ts";
 
 export interface Served {
   readonly path: string;
@@ -11,7 +13,7 @@ export interface Served {
 export class AssetServer implements AsyncDisposable {
   readonly served: Served[] = [];
   /** By path, e.g. "/tests/1/asset/iso/a.iso". */
-  readonly contents = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly contents = new Map<string, AssetContent>();
   /** Looked at before anything else. */
   answer: (request: Request) => Response | Promise<Response> | undefined = () => undefined;
   private readonly server = Bun.serve({
@@ -25,7 +27,7 @@ export class AssetServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.server.port}`;
   }
 
-  put(path: string, content: string | Uint8Array<ArrayBuffer>): void {
+  put(path: string, content: string | AssetContent): void {
     this.contents.set(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
   }
 
@@ -49,19 +51,6 @@ export class AssetServer implements AsyncDisposable {
   private file(path: string, headers: Headers): Response {
     const content = this.contents.get(path);
     if (!content) return new Response("Not Found", { status: 404 });
-    const etag = etagOf(content);
-    if (headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers: { etag } });
-    const start = Number(/^bytes=(\d+)-$/.exec(headers.get("range") ?? "")?.[1] ?? 0);
-    if (start === 0 || headers.get("if-range") !== etag)
-      return new Response(content, { headers: { etag, "content-type": "application/octet-stream" } });
-    const range = `bytes ${start}-${content.byteLength - 1}/${content.byteLength}`;
-    return new Response(content.subarray(start), {
-      status: 206,
-      headers: { etag, "content-range": range, "content-type": "application/octet-stream" },
-    });
+    return assetResponse(content, headers);
   }
-}
-
-export function etagOf(content: Uint8Array): string {
-  return `"${createHash("sha256").update(content).digest("hex").slice(0, 16)}"`;
 }

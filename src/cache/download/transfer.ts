@@ -5,7 +5,7 @@ import { DeadlineError } from "../../webui/deadlines.ts";
 import { connectionError } from "../../webui/retry.ts";
 import { byteText } from "../byte-text.ts";
 import { askForAsset } from "./ask-for-asset.ts";
-import type { Downloaded, DownloadRequest } from "./download.ts";
+import type { Downloaded, DownloadRequest } from "./download-request.ts";
 import { removePartial } from "./partial-file.ts";
 import { PartialWriter } from "./partial-writer.ts";
 import { receive } from "./receive.ts";

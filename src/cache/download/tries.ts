@@ -1,5 +1,5 @@
 // How often a download is tried and how long it waits in between. Pure but for the jitter.
-import type { DownloadRequest } from "./download.ts";
+import type { DownloadRequest } from "./download-request.ts";
 
 /** Delays are up to this share longer, so that workers whose web UI comes back do not ask all at once. */
 const jitter = 0.2;

@@ -2,11 +2,13 @@
 // call into the module that does it; where assets and tests come from is decided here.
 import { allOrFail } from "../../abortable.ts";
 import type { AssetCaches } from "../../cache/asset-caches.ts";
-import { type CacheUser, chooseWorkerCache, type WorkerCache } from "../../cache/worker-cache.ts";
+import { chooseWorkerCache } from "../../cache/choose-worker-cache.ts";
+import type { CacheUser, WorkerCache } from "../../cache/worker-cache.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Context, Program } from "../../context.ts";
 import { errorText, SetupFailure } from "../../errors.ts";
 import { jobMark } from "../../isotovideo/pool-state.ts";
+import type { LogSink } from "../../ops/log.ts";
 import { childEnvironment } from "../../process/child-environment.ts";
 import type { WebUi } from "../../webui/web-ui.ts";
 import { jobTimeLimitMs } from "../deadlines.ts";
@@ -32,6 +34,8 @@ export interface SetUpInput {
   readonly caches: AssetCaches;
   /** Takes what has to be kept until the job has ended. */
   readonly held: AsyncDisposableStack;
+  /** Takes what downloads and test sync say, beside the context's log (protocol 4.4). */
+  readonly autoinstSink: LogSink;
 }
 
 export interface PreparedJob {
@@ -88,10 +92,11 @@ interface Found {
 
 /** Assets and tests side by side. An error of an asset wins over one of the tests. */
 async function findAll(input: SetUpInput, jobSettings: JobSettings, context: Context): Promise<Found> {
+  const log = input.settings.cache ? context.log.also(input.autoinstSink) : context.log;
   const find = async () => {
     const { source, findTests } = await findSources(input, jobSettings, context);
     const findings = [(inner: Context) => findAssets(jobSettings, source, inner), findTests] as const;
-    const [assets, testRoot] = await allOrFail(findings, context);
+    const [assets, testRoot] = await allOrFail(findings, { ...context, log });
     return { assets, testRoot, isAlwaysLinked: source.isAlwaysLinked };
   };
   return input.settings.cache ? await tellingSetUp(input.webUi, input.job.id, context, find) : await find();

@@ -4,7 +4,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Downloaded, type DownloadRequest, download } from "../../../src/cache/download/download.ts";
+import { download } from "../../../src/cache/download/download.ts";
+import type { Downloaded, DownloadRequest } from "../../../src/cache/download/download-request.ts";
 import { Logger } from "../../../src/ops/log.ts";
 import { statIfThere } from "../../../src/ops/stat-if-there.ts";
 

@@ -35,7 +35,7 @@ function settingUp(host: JobHost, settings: Record<string, string>, context: Con
     errors: new RememberedErrors(),
     call: () => Promise.reject(new Error("nothing is asked without a cache")),
   };
-  const ofJob = { caches: new AssetCaches(), held: new AsyncDisposableStack() };
+  const ofJob = { caches: new AssetCaches(), held: new AsyncDisposableStack(), autoinstSink: () => {} };
   return setUpJob({ job, settings: hostSettings, program, webUi, ...ofJob }, context);
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { AssetCaches } from "../../../src/cache/asset-caches.ts";
 import { SetupFailure } from "../../../src/errors.ts";
 import { setUpJob } from "../../../src/job/set-up/set-up-job.ts";
+import type { LogEntry } from "../../../src/ops/log.ts";
 import { RememberedErrors } from "../../../src/webui/remembered-errors.ts";
 import type { RestRequest } from "../../../src/webui/web-ui.ts";
 import { AssetServer } from "../../cache/asset-server.ts";
@@ -18,6 +19,8 @@ class CachingHost implements AsyncDisposable {
   readonly caches = new AssetCaches();
   readonly held = new AsyncDisposableStack();
   readonly posts: RestRequest[] = [];
+  /** Of autoinst-log.txt. */
+  readonly autoinstLines: string[] = [];
 
   private constructor(
     readonly host: JobHost,
@@ -57,7 +60,9 @@ class CachingHost implements AsyncDisposable {
     const job = { id: "12", settings: jobSettings, received: { id: 12 } };
     const { settings: workerSettings, program } = this.host;
     const { caches, held } = this;
-    const prepared = await setUpJob({ job, settings: workerSettings, program, webUi, caches, held }, context);
+    const autoinstSink = ({ text }: LogEntry) => this.autoinstLines.push(text);
+    const input = { job, settings: workerSettings, program, webUi, caches, held, autoinstSink };
+    const prepared = await setUpJob(input, context);
     return prepared.vars;
   }
 
@@ -88,6 +93,8 @@ test("assets come from the web UI, tests by rsync", async () => {
     join(here.directory, "localhost/tests/opensuse"),
   );
   expect(here.posts).toEqual([]);
+  expect(here.autoinstLines).toContain("Finished to rsync tests");
+  expect(here.autoinstLines.join("\n")).toContain(`Download of "${cached}" successful`);
 });
 
 test("an asset is linked even where a job wants absolute paths", async () => {
