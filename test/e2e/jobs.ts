@@ -215,6 +215,9 @@ function readStep(found: z.infer<typeof step>): Step {
   };
 }
 
+/** What the server names a file until it is complete: gru rewrites the details of modules once a job is over. */
+const temporaryName = /^\w{10}$/;
+
 async function resultFiles(server: OpenqaServer, id: number): Promise<string[]> {
   const padded = String(id).padStart(8, "0");
   const group = join(server.projectFolder, "testresults", padded.slice(0, 5));
@@ -222,7 +225,7 @@ async function resultFiles(server: OpenqaServer, id: number): Promise<string[]> 
   if (folder === undefined) return [];
   const entries = await readdir(join(group, folder), { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => !entry.isDirectory())
+    .filter((entry) => !entry.isDirectory() && !temporaryName.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(join(group, folder).length + 1))
     .toSorted();
 }
