@@ -2,6 +2,7 @@
 // arrived, faults per request. Only a test double: no database, no pages, no scheduler.
 import { createHmac } from "node:crypto";
 import type { ServerWebSocket } from "bun";
+import { FakeAssets } from "./fake-web-ui-assets.ts";
 import { type Answer, type FakeJob, type Generation, isObject, Jobs } from "./fake-web-ui-jobs.ts";
 import {
   isMessage,
@@ -48,6 +49,7 @@ export class FakeWebUi {
   readonly key: string;
   readonly secret: string;
   readonly journal = new Journal();
+  readonly assets = new FakeAssets();
   readonly state: Jobs;
   private readonly generation: Generation;
   private readonly server: Bun.Server<SocketOwner>;
@@ -144,6 +146,13 @@ export class FakeWebUi {
     return await this.request((request) => request.path === path && request.answer !== undefined, options);
   }
 
+  /** Statuses of the answers to the requests for an asset, in order; undefined where a fault took its place. */
+  assetStatuses(name: string): (number | undefined)[] {
+    return this.requests
+      .filter(({ path }) => path.includes("/asset/") && path.endsWith(`/${name}`))
+      .map(({ answer }) => answer?.status);
+  }
+
   /** Requests about one job, in order. */
   requestsOf(jobId: number): RecordedRequest[] {
     return this.requests.filter(({ path }) => path.startsWith(`/api/v1/jobs/${jobId}/`));
@@ -230,7 +239,14 @@ export class FakeWebUi {
 
   private async answer(recorded: RecordedRequest, request: Request): Promise<Response | undefined> {
     const workerId = Number(/^\/(?:api\/v1\/)?ws\/(\d+)$/.exec(recorded.path)?.[1]);
-    const answer = this.refusal(recorded, request.url) ?? (await this.route(recorded, workerId));
+    const refusal = this.refusal(recorded, request.url);
+    const asset = refusal ? undefined : this.assets.answer(recorded.method, recorded.path, recorded.headers);
+    if (asset) {
+      recorded.answer = { status: asset.status, body: "" };
+      this.journal.wake();
+      return asset;
+    }
+    const answer = refusal ?? (await this.route(recorded, workerId));
     if (answer === "upgrade") {
       if (this.server.upgrade(request, { data: { workerId } })) return undefined;
       return new Response("Not found", { status: 404 });
@@ -242,9 +258,9 @@ export class FakeWebUi {
   }
 
   /** The 403 of a request that is not signed as protocol 2.1 demands. */
-  private refusal({ method, headers }: RecordedRequest, url: string): Answer | undefined {
+  private refusal({ method, path, headers }: RecordedRequest, url: string): Answer | undefined {
     const refuse = (error: string): Answer => ({ status: 403, body: { error, error_status: 403 } });
-    if (method === "HEAD") return undefined;
+    if (method === "HEAD" || path.startsWith("/assets/")) return undefined;
     const time = headers.get("x-api-microtime") ?? "";
     const key = headers.get("x-api-key");
     if (key === null) return refuse("no api key");

@@ -73,6 +73,8 @@ export type FaultAction =
   | "lose answer"
   /** The request takes effect, the answer ends in the middle of its body. */
   | "cut answer"
+  /** The request takes effect, but of its answer's body only so many bytes come; the connection stays open. */
+  | { readonly stallAfter: number }
   /** The request takes effect, the answer comes byte by byte. */
   | { readonly msPerByte: number }
   /** These bytes instead of HTTP, then the end. No effect. */
@@ -86,7 +88,7 @@ export const htmlPage: FaultAction = {
 
 /** The request is processed although its answer does not arrive well. */
 export function hasEffect(action: FaultAction): boolean {
-  if (typeof action === "object") return "msPerByte" in action;
+  if (typeof action === "object") return "msPerByte" in action || "stallAfter" in action;
   return action === "lose answer" || action === "cut answer";
 }
 
@@ -103,18 +105,19 @@ export async function misbehave(
   } else if (typeof action === "object" && "raw" in action) client.end(action.raw);
   else if (typeof action === "object" && "msPerByte" in action && answer)
     trickle(client, await rawAnswer(answer), action.msPerByte);
+  else if (typeof action === "object" && "stallAfter" in action && answer) {
+    const bytes = await rawAnswer(answer);
+    client.write(bytes.subarray(0, bytes.indexOf("\r\n\r\n") + 4 + action.stallAfter));
+  }
 }
 
 async function rawAnswer(answer: Response): Promise<Buffer> {
   const body = Buffer.from(await answer.arrayBuffer());
-  const type = answer.headers.get("content-type") ?? "text/plain";
-  const head = [
-    `HTTP/1.1 ${answer.status} OK`,
-    `Content-Type: ${type}`,
-    `Content-Length: ${body.length}`,
-    "Connection: close",
-  ];
-  return Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]);
+  const headers = new Headers(answer.headers);
+  headers.set("content-length", String(body.length));
+  headers.set("connection", "close");
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.concat([Buffer.from(`HTTP/1.1 ${answer.status} OK\r\n${lines.join("")}\r\n`), body]);
 }
 
 function trickle(client: Socket, bytes: Buffer, msPerByte: number): void {

@@ -16,10 +16,14 @@ export interface TemporaryWorkerOptions {
   readonly instances?: string;
   /** More keys of [global] in workers.ini. */
   readonly global?: Readonly<Record<string, string | number>>;
+  /** Keys of the section of each web UI host in workers.ini. */
+  readonly hostSections?: Readonly<Record<string, string>>;
   /** Own settings by "table.key", over the small ones used here. */
   readonly own?: Readonly<Record<string, number>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
+  /** Command that the executable and its flags are given to, such as `unshare`; it must become the executable. */
+  readonly launcher?: readonly string[];
 }
 
 /** Settings of a job that the share directory has everything for. */
@@ -56,7 +60,8 @@ export class TemporaryWorker {
       ...(options.flags ?? []),
     ];
     const env = { ...process.env, ...environment(folder), ...options.env };
-    this.child = spawn(executable, ["run", ...flags], {
+    const [program = "", ...words] = [...(options.launcher ?? []), executable, "run", ...flags];
+    this.child = spawn(program, words, {
       cwd: folder,
       env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -188,7 +193,7 @@ const smallOwn = {
 async function fillFolder(
   folder: string,
   uis: FakeWebUi[],
-  { global, own }: TemporaryWorkerOptions,
+  { global, own, hostSections }: TemporaryWorkerOptions,
 ): Promise<void> {
   const share = join(folder, "openqa/share");
   for (const path of ["etc", "openqa/pool", "openqa/share/factory/iso", "openqa/share/tests/fake/needles"])
@@ -196,7 +201,11 @@ async function fillFolder(
   await writeFile(join(share, "factory/iso/fake.iso"), "bytes of an iso");
   await writeFile(join(share, "tests/fake/main.pm"), "1;\n");
   const host = uis.map(({ url }) => url).join(" ");
-  await writeFile(join(folder, "etc/workers.ini"), ini("global", { HOST: host, ...smallGlobal, ...global }));
+  const sections = [
+    ini("global", { HOST: host, ...smallGlobal, ...global }),
+    ...(hostSections ? uis.map(({ url }) => ini(url, hostSections)) : []),
+  ];
+  await writeFile(join(folder, "etc/workers.ini"), sections.join(""));
   const credentials = { key: uis[0]?.key ?? "", secret: uis[0]?.secret ?? "" };
   await writeFile(join(folder, "etc/client.conf"), ini("127.0.0.1", credentials));
   await writeFile(join(folder, "etc/openqa-worker.toml"), toml({ ...smallOwn, ...own }));

@@ -1,5 +1,8 @@
 // A fake web UI with a temporary worker that has registered there; what tests of the whole worker start with.
 import { afterEach } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type FakeJob, type FakeWebUi, type RecordedMessage, startFakeWebUi } from "./fake-web-ui.ts";
 import {
   plainJob,
@@ -37,6 +40,13 @@ export async function openWorker(
   const worker = await startWorker(uis, options);
   open.push(worker);
   return worker;
+}
+
+/** A temporary folder; what uses it has to be opened after it. */
+export async function openFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "openqa-worker-test-"));
+  open.push({ stop: () => rm(folder, { recursive: true, force: true }) });
+  return folder;
 }
 
 /** A worker that is connected and idle. */
