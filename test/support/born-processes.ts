@@ -34,7 +34,9 @@ export async function livingDescendants(): Promise<BornProcess[]> {
   const isBelow = (pid: number | undefined): boolean =>
     pid !== undefined && (pid === process.pid || isBelow(parents.get(pid)));
   const below = stats.filter(({ parent, state }) => state !== "Z" && state !== "X" && isBelow(parent));
-  return await Promise.all(below.map(describe));
+  const described = await Promise.all(below.map(describe));
+  // One without either has given its memory back meanwhile: it has ended.
+  return described.filter(({ command, program }) => command !== "" || program !== "");
 }
 
 async function readStat(pid: string): Promise<Stat | undefined> {

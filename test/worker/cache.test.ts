@@ -515,8 +515,9 @@ describe("two jobs that want the same asset at once cause one download", () => {
       ui.assets.put("iso/fake.iso", "bytes of an iso");
       const options = (instances: string) =>
         cachingOptions(place, { instances, own: { "cache.rate_window_ms": 1500 } });
-      const workers = [await openWorker(ui, options("1")), await openWorker(ui, options("2"))];
-      await expectOneDownload(ui, workers);
+      const first = await openWorker(ui, options("1"));
+      await ui.registered();
+      await expectOneDownload(ui, [first, await openWorker(ui, options("2"))]);
     },
     testMs,
   );
