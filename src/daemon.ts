@@ -1,6 +1,6 @@
 // The daemon: runs all slots of a host in one process until it is told to stop. What differs between slots goes by
 // parameter; a fault in one of them is its own affair.
-import { AssetCaches } from "./cache/asset-caches.ts";
+import { AssetCaches } from "./cache/worker/asset-caches.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";

@@ -1,8 +1,8 @@
 // `cache list`: the assets, with size, age and who uses them.
 import { Command } from "commander";
-import { byteText } from "../../src/cache/byte-text.ts";
 import { type ListedAsset, listAssets } from "../../src/cache/inventory.ts";
 import { type ExitCode, exitCode } from "../../src/errors.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 import { type CacheOptions, withCacheFlags, withCacheParts } from "./open-cache.ts";
 import { ageText, table } from "./texts.ts";
 

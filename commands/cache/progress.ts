@@ -1,6 +1,7 @@
 // How far a download is: a bar on terminals, a line now and then elsewhere. All of it on stderr.
-import { byteText } from "../../src/cache/byte-text.ts";
+
 import type { DownloadRequest } from "../../src/cache/download/download-request.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 import { startSpinner } from "../spinner.ts";
 import { spanText } from "./texts.ts";
 

@@ -1,9 +1,9 @@
 // `cache prune`: brings the cache within its limits now.
 import { Command } from "commander";
-import { byteText } from "../../src/cache/byte-text.ts";
 import type { IndexRow } from "../../src/cache/index/cache-index.ts";
 import { pruneAssets } from "../../src/cache/inventory.ts";
 import { type ExitCode, exitCode } from "../../src/errors.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 import { type CacheOptions, withCacheFlags, withCacheParts } from "./open-cache.ts";
 
 export function pruneCommand(finish: (code: ExitCode) => void): Command {

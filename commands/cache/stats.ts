@@ -1,8 +1,8 @@
 // `cache stats`: figures of the cache.
 import { Command } from "commander";
-import { byteText } from "../../src/cache/byte-text.ts";
 import { type CacheFigures, cacheFigures } from "../../src/cache/inventory.ts";
 import { type ExitCode, exitCode } from "../../src/errors.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 import { type CacheOptions, withCacheFlags, withCacheParts } from "./open-cache.ts";
 
 export function statsCommand(finish: (code: ExitCode) => void): Command {

@@ -1,8 +1,8 @@
 // `cache verify`: compares the content of every asset with what was fetched.
 import { Command } from "commander";
-import { byteText } from "../../src/cache/byte-text.ts";
 import { type VerifiedAsset, verifyAssets } from "../../src/cache/inventory.ts";
 import { type ExitCode, exitCode } from "../../src/errors.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 import { type CacheOptions, withCacheFlags, withCacheParts } from "./open-cache.ts";
 
 const notes: Readonly<Record<VerifiedAsset["state"], string>> = {

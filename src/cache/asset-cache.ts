@@ -5,18 +5,18 @@ import { basename, dirname } from "node:path";
 import type { CacheSettings, Credentials, OwnSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { CacheError, errorText } from "../errors.ts";
+import { byteText } from "../ops/byte-text.ts";
 import type { Logger } from "../ops/log.ts";
 import { readNotes, writeNotes } from "./asset-notes.ts";
-import { byteText } from "./byte-text.ts";
 import { type AssetKey, assetPath, type CacheFolder, openCacheFolder, partialPath } from "./cache-folder.ts";
-import { type Claim, claim } from "./claims.ts";
 import { download } from "./download/download.ts";
 import type { Downloaded, DownloadRequest } from "./download/download-request.ts";
 import { removePartial } from "./download/partial-file.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { findCopy } from "./known-copy.ts";
-import { takePermit } from "./permits.ts";
-import { pin } from "./pins.ts";
+import { type Claim, claim } from "./locks/claims.ts";
+import { takePermit } from "./locks/permits.ts";
+import { pin } from "./locks/pins.ts";
 import { type CacheParts, makeRoom } from "./room.ts";
 
 export interface AssetRequest extends AssetKey {

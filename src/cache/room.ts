@@ -4,13 +4,13 @@ import { rm, statfs } from "node:fs/promises";
 import type { CacheSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { CacheError } from "../errors.ts";
+import { byteText } from "../ops/byte-text.ts";
 import { removeNotes } from "./asset-notes.ts";
-import { byteText } from "./byte-text.ts";
 import { type CacheFolder, partialPath } from "./cache-folder.ts";
-import { claim, tryClaim } from "./claims.ts";
 import { readPartial, writePartial } from "./download/partial-file.ts";
 import type { CacheIndex, IndexRow } from "./index/cache-index.ts";
-import { pinsOf } from "./pins.ts";
+import { claim, tryClaim } from "./locks/claims.ts";
+import { pinsOf } from "./locks/pins.ts";
 import { unfinishedDownloads } from "./unfinished.ts";
 
 export interface CacheParts {

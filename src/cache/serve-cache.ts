@@ -14,7 +14,7 @@ import {
   serveCache,
 } from "./service/cache-server.ts";
 import type { ServedAsset } from "./service/service-protocol.ts";
-import { syncTests } from "./sync-tests.ts";
+import { syncTests } from "./sync/sync-tests.ts";
 
 export interface ServeCacheOptions {
   readonly listen: CacheServerOptions["listen"];

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { Context } from "../context.ts";
 import { readNotes, removeNotes } from "./asset-notes.ts";
 import { type CacheFolder, partialPath } from "./cache-folder.ts";
-import { tryClaim } from "./claims.ts";
 import { fileFacts, judgeCopy } from "./known-copy.ts";
-import { pinsOf } from "./pins.ts";
+import { tryClaim } from "./locks/claims.ts";
+import { pinsOf } from "./locks/pins.ts";
 import type { CacheParts } from "./room.ts";
 import type { RemovedFile } from "./unfinished.ts";
 

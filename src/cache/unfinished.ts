@@ -2,11 +2,11 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Context } from "../context.ts";
+import { byteText } from "../ops/byte-text.ts";
 import { statIfThere } from "../ops/stat-if-there.ts";
-import { byteText } from "./byte-text.ts";
 import type { CacheFolder } from "./cache-folder.ts";
-import { tryClaim } from "./claims.ts";
 import { readPartial, removePartial } from "./download/partial-file.ts";
+import { tryClaim } from "./locks/claims.ts";
 
 export interface UnfinishedDownload {
   /** What it will have. */

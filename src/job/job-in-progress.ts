@@ -1,5 +1,5 @@
 // What a job is run with, and what there is of it so far.
-import type { AssetCaches } from "../cache/asset-caches.ts";
+import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import type { IsotovideoRun } from "../isotovideo/start.ts";

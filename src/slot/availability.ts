@@ -1,7 +1,7 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
 import { readFile } from "node:fs/promises";
-import type { AssetCaches } from "../cache/asset-caches.ts";
-import { chooseWorkerCache } from "../cache/choose-worker-cache.ts";
+import type { AssetCaches } from "../cache/worker/asset-caches.ts";
+import { chooseWorkerCache } from "../cache/worker/choose-worker-cache.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";

@@ -1,5 +1,5 @@
 // The job that a slot has, from the offer on, and the work on it once it is accepted.
-import type { AssetCaches } from "../cache/asset-caches.ts";
+import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";

@@ -1,5 +1,5 @@
 // The life of a slot: its pool is locked before anything is registered, its connections live until it has ended.
-import type { AssetCaches } from "../cache/asset-caches.ts";
+import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";

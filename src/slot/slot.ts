@@ -1,6 +1,6 @@
 // One worker slot: at most one job at a time, over all its web UI hosts. It says how it is, answers offers, and brings
 // every job that it accepts to its end.
-import type { AssetCaches } from "../cache/asset-caches.ts";
+import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { JobStop } from "../job/job-stop.ts";

@@ -3,7 +3,7 @@ import { appendFile, link, mkdir, readdir, readFile, rm, stat, utimes, writeFile
 import { join } from "node:path";
 import type { AssetCache } from "../../src/cache/asset-cache.ts";
 import { partialPath } from "../../src/cache/cache-folder.ts";
-import { tryClaim } from "../../src/cache/claims.ts";
+import { tryClaim } from "../../src/cache/locks/claims.ts";
 import { AssetRefusedError, CacheError } from "../../src/errors.ts";
 import { recordingContext } from "../job/job-host.ts";
 import { etagOf } from "./asset-server.ts";

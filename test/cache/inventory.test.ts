@@ -3,7 +3,6 @@ import { mkdir, readdir, rm, stat, truncate, utimes, writeFile } from "node:fs/p
 import { join } from "node:path";
 import type { AssetCache } from "../../src/cache/asset-cache.ts";
 import { partialPath } from "../../src/cache/cache-folder.ts";
-import { tryClaim } from "../../src/cache/claims.ts";
 import { writePartial } from "../../src/cache/download/partial-file.ts";
 import {
   cacheFigures,
@@ -12,6 +11,7 @@ import {
   pruneAssets,
   verifyAssets,
 } from "../../src/cache/inventory.ts";
+import { tryClaim } from "../../src/cache/locks/claims.ts";
 import { recordingContext } from "../job/job-host.ts";
 import { TemporaryCache } from "./temporary-cache.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { allPins } from "../../src/cache/pins.ts";
+import { allPins } from "../../src/cache/locks/pins.ts";
 import { serveOwnCache, whyNoSync } from "../../src/cache/serve-cache.ts";
 import { CacheService } from "../../src/cache/service/service-client.ts";
 import { loadedSettings, recordingContext } from "../job/job-host.ts";

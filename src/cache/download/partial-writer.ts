@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { abortable } from "../../abortable.ts";
 import type { Context } from "../../context.ts";
 import { CacheError, errorText } from "../../errors.ts";
-import { byteText } from "../byte-text.ts";
+import { byteText } from "../../ops/byte-text.ts";
 import {
   findResumable,
   hashStart,

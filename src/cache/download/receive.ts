@@ -2,8 +2,8 @@
 // as it comes fast enough.
 import { abortable } from "../../abortable.ts";
 import type { Context } from "../../context.ts";
+import { byteText } from "../../ops/byte-text.ts";
 import { DeadlineError } from "../../webui/deadlines.ts";
-import { byteText } from "../byte-text.ts";
 import type { DownloadRequest } from "./download-request.ts";
 import type { PartialWriter } from "./partial-writer.ts";
 import { RateWatch } from "./rate-watch.ts";

@@ -1,9 +1,9 @@
 // One try of a download: asks for what is missing and takes in what comes. When to try again is not known here.
 import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError } from "../../errors.ts";
+import { byteText } from "../../ops/byte-text.ts";
 import { DeadlineError } from "../../webui/deadlines.ts";
 import { connectionError } from "../../webui/retry.ts";
-import { byteText } from "../byte-text.ts";
 import { askForAsset } from "./ask-for-asset.ts";
 import type { Downloaded, DownloadRequest } from "./download-request.ts";
 import { removePartial } from "./partial-file.ts";

@@ -7,7 +7,7 @@ import { errorText } from "../../errors.ts";
 import { removeEntries } from "../../ops/remove-entries.ts";
 import { OfdLock, tryLockBytes } from "../../process/ofd-lock.ts";
 import type { CacheFolder } from "../cache-folder.ts";
-import { lockWhenFree, tryLock } from "../lock-queue.ts";
+import { lockWhenFree, tryLock } from "../locks/lock-queue.ts";
 import { forgetOldest, setAside, sidecarSuffixes } from "./damaged-files.ts";
 import { IndexDatabase } from "./index-database.ts";
 import { faultOf, lockedError } from "./index-faults.ts";

@@ -1,6 +1,6 @@
 // Assets of a job from the cache (protocol 4.2): what goes wrong becomes the reason's category and text.
 import { basename } from "node:path";
-import type { CacheUser, WorkerCache } from "../../cache/worker-cache.ts";
+import type { CacheUser, WorkerCache } from "../../cache/worker/worker-cache.ts";
 import { isOn } from "../../config/read-values.ts";
 import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError, SetupFailure } from "../../errors.ts";

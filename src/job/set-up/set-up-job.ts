@@ -1,9 +1,9 @@
 // The set-up of a job, from its settings to the vars.json that isotovideo reads (protocol 4.1 to 4.3). Each step is a
 // call into the module that does it; where assets and tests come from is decided here.
 import { allOrFail } from "../../abortable.ts";
-import type { AssetCaches } from "../../cache/asset-caches.ts";
-import { chooseWorkerCache } from "../../cache/choose-worker-cache.ts";
-import type { CacheUser, WorkerCache } from "../../cache/worker-cache.ts";
+import type { AssetCaches } from "../../cache/worker/asset-caches.ts";
+import { chooseWorkerCache } from "../../cache/worker/choose-worker-cache.ts";
+import type { CacheUser, WorkerCache } from "../../cache/worker/worker-cache.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Context, Program } from "../../context.ts";
 import { errorText, SetupFailure } from "../../errors.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdir, readFile, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { AssetCaches } from "../../../src/cache/asset-caches.ts";
+import { AssetCaches } from "../../../src/cache/worker/asset-caches.ts";
 import type { Context } from "../../../src/context.ts";
 import { SetupFailure } from "../../../src/errors.ts";
 import { setUpJob } from "../../../src/job/set-up/set-up-job.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFile, readlink, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { AssetCaches } from "../../../src/cache/asset-caches.ts";
+import { AssetCaches } from "../../../src/cache/worker/asset-caches.ts";
 import { SetupFailure } from "../../../src/errors.ts";
 import { setUpJob } from "../../../src/job/set-up/set-up-job.ts";
 import type { LogEntry } from "../../../src/ops/log.ts";

@@ -2,11 +2,11 @@
 // It says "ready" when it has what the verb asks for, and ends when its stdin does.
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { openCacheFolder } from "../../src/cache/cache-folder.ts";
-import { claim } from "../../src/cache/claims.ts";
-import { takePermit } from "../../src/cache/permits.ts";
-import { allPins, pin, pinsOf } from "../../src/cache/pins.ts";
-import { silentLog } from "../../src/ops/log.ts";
+import { openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { claim } from "../../../src/cache/locks/claims.ts";
+import { takePermit } from "../../../src/cache/locks/permits.ts";
+import { allPins, pin, pinsOf } from "../../../src/cache/locks/pins.ts";
+import { silentLog } from "../../../src/ops/log.ts";
 
 const [directory = "", verb = "", first = "", second = ""] = process.argv.slice(2);
 const folder = await openCacheFolder(directory);

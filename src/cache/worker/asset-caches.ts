@@ -1,7 +1,7 @@
 // The asset caches of a process: slots that use one directory share its index.
-import type { CacheSettings } from "../config/settings.ts";
-import type { Logger } from "../ops/log.ts";
-import { AssetCache, type CacheTiming } from "./asset-cache.ts";
+import type { CacheSettings } from "../../config/settings.ts";
+import type { Logger } from "../../ops/log.ts";
+import { AssetCache, type CacheTiming } from "../asset-cache.ts";
 
 export class AssetCaches implements AsyncDisposable {
   /** By directory as configured. */

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AssetCaches } from "../../src/cache/asset-caches.ts";
-import { tryClaim } from "../../src/cache/claims.ts";
-import { takePermit } from "../../src/cache/permits.ts";
-import { allPins } from "../../src/cache/pins.ts";
-import { chooseWorkerCache } from "../../src/cache/choose-worker-cache.ts";
-import type { CacheUser } from "../../src/cache/worker-cache.ts";
-import type { CacheSettings } from "../../src/config/settings.ts";
-import { AssetRefusedError, CacheError } from "../../src/errors.ts";
-import { recordingContext } from "../job/job-host.ts";
-import { cacheSettings, own, TemporaryCache } from "./temporary-cache.ts";
+import { tryClaim } from "../../../src/cache/locks/claims.ts";
+import { takePermit } from "../../../src/cache/locks/permits.ts";
+import { allPins } from "../../../src/cache/locks/pins.ts";
+import { AssetCaches } from "../../../src/cache/worker/asset-caches.ts";
+import { chooseWorkerCache } from "../../../src/cache/worker/choose-worker-cache.ts";
+import type { CacheUser } from "../../../src/cache/worker/worker-cache.ts";
+import type { CacheSettings } from "../../../src/config/settings.ts";
+import { AssetRefusedError, CacheError } from "../../../src/errors.ts";
+import { recordingContext } from "../../job/job-host.ts";
+import { cacheSettings, own, TemporaryCache } from "../temporary-cache.ts";
 
 async function worker(here: TemporaryCache, changes: Partial<CacheSettings> = {}) {
   const caches = new AssetCaches();

@@ -1,16 +1,16 @@
 // Caching with a directory of the worker's own.
 import { open, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { CacheSettings, OwnSettings } from "../config/settings.ts";
-import type { Context } from "../context.ts";
-import { AssetRefusedError, CacheError, errorText } from "../errors.ts";
-import { statIfThere } from "../ops/stat-if-there.ts";
-import type { AssetCache } from "./asset-cache.ts";
-import { type CacheFolder, openCacheFolder } from "./cache-folder.ts";
-import { cacheHostName } from "./host-name.ts";
-import { waitingDownloads } from "./permits.ts";
-import { makeRoom } from "./room.ts";
-import { syncTests } from "./sync-tests.ts";
+import type { CacheSettings, OwnSettings } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { AssetRefusedError, CacheError, errorText } from "../../errors.ts";
+import { statIfThere } from "../../ops/stat-if-there.ts";
+import type { AssetCache } from "../asset-cache.ts";
+import { type CacheFolder, openCacheFolder } from "../cache-folder.ts";
+import { cacheHostName } from "../host-name.ts";
+import { waitingDownloads } from "../locks/permits.ts";
+import { makeRoom } from "../room.ts";
+import { syncTests } from "../sync/sync-tests.ts";
 import { type CacheUser, failedDownload, type WantedAsset, type WorkerCache } from "./worker-cache.ts";
 
 /** What the disk must take: a file as small as the notes of an asset. */

@@ -1,11 +1,11 @@
 // Caching through the HTTP interface of a cache service: a stock one of this host, or the one that CACHESERVICEURL names.
 import { join } from "node:path";
-import type { CacheSettings } from "../config/settings.ts";
-import type { Context } from "../context.ts";
-import { AssetRefusedError, CacheError } from "../errors.ts";
-import { statIfThere } from "../ops/stat-if-there.ts";
-import { cacheHostName } from "./host-name.ts";
-import type { CacheService } from "./service/service-client.ts";
+import type { CacheSettings } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { AssetRefusedError, CacheError } from "../../errors.ts";
+import { statIfThere } from "../../ops/stat-if-there.ts";
+import { cacheHostName } from "../host-name.ts";
+import type { CacheService } from "../service/service-client.ts";
 import {
   type CacheUser,
   cachedPath,

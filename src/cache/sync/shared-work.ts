@@ -1,5 +1,5 @@
 // Work that several callers of this process want the outcome of: done once, for as long as somebody waits for it.
-import { abortable } from "../abortable.ts";
+import { abortable } from "../../abortable.ts";
 
 export interface Shared<S> {
   /** Aborted when the last who waited has left. */

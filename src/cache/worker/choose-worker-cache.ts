@@ -1,11 +1,11 @@
 // Whether the cache directory is used by this worker itself or through a cache service. A directory has one kind of owner
 // at a time: a stock cache service that runs is used, never joined.
-import type { CacheSettings, OwnSettings } from "../config/settings.ts";
-import type { Context } from "../context.ts";
+import type { CacheSettings, OwnSettings } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { CacheService, findCacheService } from "../service/service-client.ts";
 import type { AssetCaches } from "./asset-caches.ts";
 import { OwnWorkerCache } from "./own-worker-cache.ts";
 import { ServedWorkerCache } from "./served-worker-cache.ts";
-import { CacheService, findCacheService } from "./service/service-client.ts";
 import type { WorkerCache } from "./worker-cache.ts";
 
 export interface WorkerCacheOptions {

@@ -1,7 +1,7 @@
 // Exclusive rights on paths of a cache directory: each path has a byte of one file, which is never removed, and whoever
 // has locked it has the claim until released or dead.
-import type { Context } from "../context.ts";
-import { type CacheFolder, hashOf } from "./cache-folder.ts";
+import type { Context } from "../../context.ts";
+import { type CacheFolder, hashOf } from "../cache-folder.ts";
 import { lockWhenFree, takePlace, tryLock } from "./lock-queue.ts";
 
 /** What somebody has of the cache until it is released, or its holder has died. */

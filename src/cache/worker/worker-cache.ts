@@ -1,9 +1,9 @@
 // What a slot and its jobs see of caching: one interface, whether the directory is this worker's own or a cache service
 // has it (protocol 6).
 import { join } from "node:path";
-import type { CacheSettings, Credentials } from "../config/settings.ts";
-import type { Context } from "../context.ts";
-import { cacheHostName } from "./host-name.ts";
+import type { CacheSettings, Credentials } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { cacheHostName } from "../host-name.ts";
 
 export interface WantedAsset {
   readonly jobId: string;

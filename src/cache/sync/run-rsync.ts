@@ -1,7 +1,7 @@
 // One run of rsync and how it ended, in words.
-import type { Context } from "../context.ts";
-import { CacheError, errorText } from "../errors.ts";
-import { type ProgramEnd, runProgram } from "../process/run-program.ts";
+import type { Context } from "../../context.ts";
+import { CacheError, errorText } from "../../errors.ts";
+import { type ProgramEnd, runProgram } from "../../process/run-program.ts";
 
 export interface RsyncRun {
   readonly flags: readonly string[];

@@ -1,9 +1,9 @@
 // How many downloads there are at once in a cache directory (CACHEWORKERS), and how many wait for their turn, over all
 // processes.
-import type { Context } from "../context.ts";
-import { CacheError, errorText } from "../errors.ts";
-import { countLockedBytes } from "../process/ofd-lock.ts";
-import type { CacheFolder } from "./cache-folder.ts";
+import type { Context } from "../../context.ts";
+import { CacheError, errorText } from "../../errors.ts";
+import { countLockedBytes } from "../../process/ofd-lock.ts";
+import type { CacheFolder } from "../cache-folder.ts";
 import type { Claim } from "./claims.ts";
 import { lockWhenFree, takePlace, tryLock } from "./lock-queue.ts";
 

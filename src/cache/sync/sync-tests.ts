@@ -2,14 +2,14 @@
 // one folder, whoever asks; how rsync is called is in rsync-call.ts.
 import { lstat, mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { abortable } from "../abortable.ts";
-import type { TestSyncSettings } from "../config/settings.ts";
-import type { Context } from "../context.ts";
-import { CacheError, errorText, TestSyncError } from "../errors.ts";
-import { type LogEntry, Logger } from "../ops/log.ts";
-import { sleep } from "../sleep.ts";
-import type { CacheFolder } from "./cache-folder.ts";
-import { claim } from "./claims.ts";
+import { abortable } from "../../abortable.ts";
+import type { TestSyncSettings } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { CacheError, errorText, TestSyncError } from "../../errors.ts";
+import { type LogEntry, Logger } from "../../ops/log.ts";
+import { sleep } from "../../sleep.ts";
+import type { CacheFolder } from "../cache-folder.ts";
+import { claim } from "../locks/claims.ts";
 import { rsyncFlags, type TestSync } from "./rsync-call.ts";
 import { runRsync } from "./run-rsync.ts";
 import { type Shared, SharedWork } from "./shared-work.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { rsyncFlags } from "../../src/cache/rsync-call.ts";
-import { CacheError } from "../../src/errors.ts";
+import { rsyncFlags } from "../../../src/cache/sync/rsync-call.ts";
+import { CacheError } from "../../../src/errors.ts";
 
 const hostDirectory = "/cache/host";
 const flags = (source: string, options?: readonly string[]) =>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { byteText } from "../../src/cache/byte-text.ts";
+import { byteText } from "../../src/ops/byte-text.ts";
 
 test.each([
   [0, "0 Byte"],

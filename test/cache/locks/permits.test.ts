@@ -2,10 +2,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CacheFolder, openCacheFolder } from "../../src/cache/cache-folder.ts";
-import { takePermit, waitingDownloads } from "../../src/cache/permits.ts";
-import { silentLog } from "../../src/ops/log.ts";
-import { until } from "../e2e/until.ts";
+import { type CacheFolder, openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { takePermit, waitingDownloads } from "../../../src/cache/locks/permits.ts";
+import { silentLog } from "../../../src/ops/log.ts";
+import { until } from "../../e2e/until.ts";
 import { startLockUser } from "./lock-user.ts";
 
 let folder: CacheFolder;

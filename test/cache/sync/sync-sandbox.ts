@@ -2,9 +2,9 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type CacheFolder, openCacheFolder } from "../../src/cache/cache-folder.ts";
-import { type SyncOptions, syncTests } from "../../src/cache/sync-tests.ts";
-import { recordingContext } from "../job/job-host.ts";
+import { type CacheFolder, openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { type SyncOptions, syncTests } from "../../../src/cache/sync/sync-tests.ts";
+import { recordingContext } from "../../job/job-host.ts";
 
 const settings: SyncOptions["settings"] = { timeoutMs: 10_000, tries: 2, retryDelayMs: 1, rounds: 2 };
 

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CacheFolder, openCacheFolder } from "../../src/cache/cache-folder.ts";
-import { claim, tryClaim } from "../../src/cache/claims.ts";
-import { silentLog } from "../../src/ops/log.ts";
+import { type CacheFolder, openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { claim, tryClaim } from "../../../src/cache/locks/claims.ts";
+import { silentLog } from "../../../src/ops/log.ts";
 import { startLockUser } from "./lock-user.ts";
 
 const path = "/cache/host/a.iso";

@@ -5,9 +5,9 @@ import { randomBytes } from "node:crypto";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { CacheError, errorText } from "../errors.ts";
-import { lockHolder, type OfdLock, tryLockFreeByte } from "../process/ofd-lock.ts";
-import { type CacheFolder, hashOf } from "./cache-folder.ts";
+import { CacheError, errorText } from "../../errors.ts";
+import { lockHolder, type OfdLock, tryLockFreeByte } from "../../process/ofd-lock.ts";
+import { type CacheFolder, hashOf } from "../cache-folder.ts";
 import { type Claim, claimWith } from "./claims.ts";
 
 const pinSchema = z.object({ path: z.string(), pid: z.int(), holder: z.string() });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmod, link, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { itemizeOptions, syncChanges } from "../../src/cache/sync-changes.ts";
+import { itemizeOptions, syncChanges } from "../../../src/cache/sync/sync-changes.ts";
 
 async function rsync(source: string, target: string): Promise<string> {
   const words = ["rsync", "-avHP", ...itemizeOptions, `${source}/`, "--delete", `${target}/`];

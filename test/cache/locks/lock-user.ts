@@ -1,6 +1,6 @@
 // Other processes that use the locks of a cache directory: lock-holder.ts, as tests see it.
 import { join } from "node:path";
-import type { CacheFolder } from "../../src/cache/cache-folder.ts";
+import type { CacheFolder } from "../../../src/cache/cache-folder.ts";
 
 export interface LockUser extends AsyncDisposable {
   readonly pid: number;

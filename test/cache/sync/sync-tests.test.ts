@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { runRsync } from "../../src/cache/run-rsync.ts";
-import { CacheError, TestSyncError } from "../../src/errors.ts";
-import { until } from "../isotovideo/pool.ts";
-import { recordingContext } from "../job/job-host.ts";
-import { livingDescendants } from "../support/born-processes.ts";
-import { startLockUser } from "./lock-user.ts";
+import { runRsync } from "../../../src/cache/sync/run-rsync.ts";
+import { CacheError, TestSyncError } from "../../../src/errors.ts";
+import { until } from "../../isotovideo/pool.ts";
+import { recordingContext } from "../../job/job-host.ts";
+import { livingDescendants } from "../../support/born-processes.ts";
+import { startLockUser } from "../locks/lock-user.ts";
 import { SyncSandbox } from "./sync-sandbox.ts";
 
 /** The script waits until the test lets it go. */

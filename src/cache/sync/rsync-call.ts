@@ -1,7 +1,7 @@
 // How rsync is called for a test sync (protocol 6 "Test sync"). Pure.
 import { isAbsolute } from "node:path";
-import { CacheError } from "../errors.ts";
-import { splitShellWords } from "../process/shell-words.ts";
+import { CacheError } from "../../errors.ts";
+import { splitShellWords } from "../../process/shell-words.ts";
 
 export interface TestSync {
   /** TESTPOOLSERVER: what rsync copies from, possibly with options in front of it, shell-quoted. */

@@ -1,9 +1,9 @@
 // Waiting for locks of the cache. The kernel's own waiting would block, so a lock is looked at again and again, by one
 // waiter per process and lock: the others stand in line behind that one.
-import { abortable } from "../abortable.ts";
-import { CacheError, errorText } from "../errors.ts";
-import { type OfdLock, tryLockFreeByte } from "../process/ofd-lock.ts";
-import { sleep } from "../sleep.ts";
+import { abortable } from "../../abortable.ts";
+import { CacheError, errorText } from "../../errors.ts";
+import { type OfdLock, tryLockFreeByte } from "../../process/ofd-lock.ts";
+import { sleep } from "../../sleep.ts";
 
 /** So much longer or shorter than asked for, at most: processes shall not look in step. */
 const retryJitter = 0.3;

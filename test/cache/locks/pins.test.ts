@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CacheFolder, hashOf, openCacheFolder } from "../../src/cache/cache-folder.ts";
-import { allPins, pin, pinsOf } from "../../src/cache/pins.ts";
+import { type CacheFolder, hashOf, openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { allPins, pin, pinsOf } from "../../../src/cache/locks/pins.ts";
 import { startLockUser } from "./lock-user.ts";
 
 const path = "/cache/host/a.iso";
