@@ -8,7 +8,14 @@ import { CacheError, errorText } from "../errors.ts";
 import { byteText } from "../ops/byte-text.ts";
 import type { Logger } from "../ops/log.ts";
 import { readNotes, writeNotes } from "./asset-notes.ts";
-import { type AssetKey, assetPath, type CacheFolder, openCacheFolder, partialPath } from "./cache-folder.ts";
+import {
+  type AssetKey,
+  assetPath,
+  type CacheFolder,
+  openCacheFolder,
+  partialPath,
+  testsFolderName,
+} from "./cache-folder.ts";
 import { download } from "./download/download.ts";
 import type { Downloaded, DownloadRequest } from "./download/download-request.ts";
 import { removePartial } from "./download/partial-file.ts";
@@ -74,6 +81,8 @@ export class AssetCache implements AsyncDisposable {
    * `CacheError` for whatever else is wrong; an older copy stays then.
    */
   async get(request: AssetRequest, context: Context): Promise<CachedAsset> {
+    if (request.name === testsFolderName)
+      throw new CacheError(`No asset can have the name "${request.name}": the tests of its host have it`);
     const path = assetPath(this.folder, request);
     const held = await pin(this.folder, path, request.holder);
     try {
@@ -135,7 +144,7 @@ export class AssetCache implements AsyncDisposable {
       if (downloaded.kind === "unchanged" && copy) {
         log.info(`Content of "${path}" has not changed, updating last use`);
         // A worker that was killed between the two has left a file without its row.
-        if (row) await this.index.touch(path, context);
+        if (row?.etag === copy.etag) await this.index.touch(path, context);
         else await this.index.store({ path, ...copy }, context);
         return undefined;
       }

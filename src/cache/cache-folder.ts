@@ -33,6 +33,9 @@ export interface CacheFolder {
   readonly waitingFile: string;
 }
 
+/** In the folder of a host, beside its assets. */
+export const testsFolderName = "tests";
+
 const ownFolderName = ".openqa-worker";
 
 /** Makes what is missing of it. Throws `CacheError` when the directory cannot be used. */

@@ -205,11 +205,19 @@ async function age(cache: AssetCache, path: string, seconds: number): Promise<vo
 
 test("a folder cannot be an asset", async () => {
   await using here = await TemporaryCache.make();
+  here.server.put("/folder", "content");
+  const cache = await here.open();
+  await mkdir(here.path("folder"), { recursive: true });
+  await expect(get(cache, here, "folder")).rejects.toThrow("is not a file");
+  expect((await stat(here.path("folder"))).isDirectory()).toBe(true);
+});
+
+test("no asset takes the place of the tests", async () => {
+  await using here = await TemporaryCache.make();
   here.server.put("/tests", "content");
   const cache = await here.open();
-  await mkdir(here.path("tests"), { recursive: true });
-  await expect(get(cache, here, "tests")).rejects.toThrow("is not a file");
-  expect((await stat(here.path("tests"))).isDirectory()).toBe(true);
+  await expect(get(cache, here, "tests")).rejects.toThrow('No asset can have the name "tests"');
+  expect(here.server.served).toEqual([]);
 });
 
 test("stopped amid a download it lets go of everything", async () => {

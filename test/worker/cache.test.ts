@@ -233,6 +233,20 @@ describe("in the middle of", () => {
         testMs,
       );
 
+  test(
+    "a test sync that ignores TERM: it is KILLed",
+    async () => {
+      const host = await openCachingHost();
+      await replaceRsync(host, `trap '' TERM; touch '${host.programs}/ready'; sleep 60 & sleep 60`);
+      const job = host.ui.offer(plainJob);
+      await until("rsync runs", () => found(join(host.programs, "ready")));
+      host.ui.cancel(job);
+      await host.ui.setDone(job.id);
+      expect(await host.worker.jobProcesses()).toEqual([]);
+    },
+    testMs,
+  );
+
   async function endsAndStartsAgain({ ui, worker }: CachingHost, job: FakeJob): Promise<void> {
     expect(job.clone).toBeDefined();
     expect(await worker.exit()).toEqual({ code: 0, signal: null });
@@ -304,9 +318,15 @@ describe("a set-up fails with a clear reason, and the next one works:", () => {
     testMs,
   );
 
-  test.each(["../fake.iso", "..", "iso/../fake.iso", "a\0b.iso", "x".repeat(300)])(
-    "the asset name %p, which leads elsewhere or is none",
-    async (name) => {
+  test.each([
+    ["that leads elsewhere", "../fake.iso"],
+    ["that is the folder above", ".."],
+    ["with a detour", "iso/../fake.iso"],
+    ["with a NUL", "a\0b.iso"],
+    ["of 300 characters", "x".repeat(300)],
+  ])(
+    "an asset name %s",
+    async (_, name) => {
       const { ui } = await openCachingHost();
       expect(await failure(ui, { ISO: name })).toStartWith("asset failure: Cannot find ISO asset ");
       expect(ui.requests.filter(({ path }) => path.includes("/asset/"))).toEqual([]);
@@ -378,14 +398,20 @@ describe("a set-up fails with a clear reason, and the next one works:", () => {
   );
 });
 
-test.each(["fixed/fake.iso", " fake.iso "])(
-  "the asset name %p is that of the file",
-  async (name) => {
-    const { ui } = await openCachingHost();
-    const job = ui.offer({ ...plainJob, ISO: name });
+test.each([
+  ["fixed/fake.iso", "fake.iso"],
+  [" fake.iso ", "fake.iso"],
+  ["a b%2F#?&.iso", "a b%2F#?&.iso"],
+])(
+  "the asset name %p is that of the file %p",
+  async (setting, name) => {
+    const { ui, worker } = await openCachingHost();
+    ui.assets.put(`iso/${name}`, "content");
+    const job = ui.offer({ ...longJob, ISO: setting });
+    await moduleReported(ui, job);
+    expect(await readFile(join(worker.pool(), name), "utf8")).toBe("content");
+    ui.cancel(job);
     await ui.setDone(job.id);
-    expect(job.result).toBe("passed");
-    expect(ui.assetStatuses("fake.iso")).toEqual([200]);
   },
   testMs,
 );

@@ -8,7 +8,7 @@ import type { Context } from "../../context.ts";
 import { CacheError, errorText, TestSyncError } from "../../errors.ts";
 import { type LogEntry, Logger } from "../../ops/log.ts";
 import { sleep } from "../../sleep.ts";
-import type { CacheFolder } from "../cache-folder.ts";
+import { type CacheFolder, testsFolderName } from "../cache-folder.ts";
 import { claim } from "../locks/claims.ts";
 import { rsyncFlags, type TestSync } from "./rsync-call.ts";
 import { runRsync } from "./run-rsync.ts";
@@ -107,7 +107,7 @@ function logOfAll(sharers: ReadonlySet<Sharer>): Logger {
 
 /** Makes what is missing. Resolves with where it is, links on the way resolved. */
 async function prepareTarget(hostDirectory: string): Promise<string> {
-  const target = join(hostDirectory, "tests");
+  const target = join(hostDirectory, testsFolderName);
   try {
     await mkdir(hostDirectory, { recursive: true });
     const stats = await lstat(target).catch(() => undefined);
@@ -117,7 +117,7 @@ async function prepareTarget(hostDirectory: string): Promise<string> {
           `elsewhere, make ${hostDirectory} a link or mount the other folder at ${target}`,
       );
     if (stats && !stats.isDirectory()) throw new Error("it is no folder: remove it");
-    return join(await realpath(hostDirectory), "tests");
+    return join(await realpath(hostDirectory), testsFolderName);
   } catch (error) {
     throw new CacheError(`Cannot sync tests into ${target}: ${errorText(error)}`, { cause: error });
   }

@@ -6,7 +6,7 @@ import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError, errorText } from "../../errors.ts";
 import { statIfThere } from "../../ops/stat-if-there.ts";
 import type { AssetCache } from "../asset-cache.ts";
-import { type CacheFolder, openCacheFolder } from "../cache-folder.ts";
+import { type CacheFolder, openCacheFolder, testsFolderName } from "../cache-folder.ts";
 import { cacheHostName } from "../host-name.ts";
 import { waitingDownloads } from "../locks/permits.ts";
 import { makeRoom } from "../room.ts";
@@ -74,7 +74,7 @@ export class OwnWorkerCache implements WorkerCache {
     const { lockRetryMs } = this.own.cache;
     const options = { folder, settings: this.settings.sync, lockRetryMs, environment: user.environment };
     await syncTests({ source, hostDirectory }, options, context);
-    return join(hostDirectory, "tests");
+    return join(hostDirectory, testsFolderName);
   }
 
   private async assertNotFull(maxWaiting: number): Promise<void> {

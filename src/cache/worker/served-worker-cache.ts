@@ -4,6 +4,7 @@ import type { CacheSettings } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError } from "../../errors.ts";
 import { statIfThere } from "../../ops/stat-if-there.ts";
+import { testsFolderName } from "../cache-folder.ts";
 import { cacheHostName } from "../host-name.ts";
 import type { CacheService } from "../service/service-client.ts";
 import {
@@ -41,7 +42,7 @@ export class ServedWorkerCache implements WorkerCache {
   async syncTests(source: string, user: CacheUser, context: Context): Promise<string> {
     const hostDirectory = join(this.settings.testsDirectory, cacheHostName(user.host));
     await this.service.syncTests({ from: source, to: hostDirectory }, context);
-    return join(hostDirectory, "tests");
+    return join(hostDirectory, testsFolderName);
   }
 }
 
