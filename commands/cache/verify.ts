@@ -31,7 +31,7 @@ export function verifyCommand(finish: (code: ExitCode) => void): Command {
       });
       const bad = verified.filter(({ state }) => state === "changed" || state === "missing");
       if (options.json) console.log(JSON.stringify(verified));
-      else console.log(`${verified.length} assets, ${bad.length} of them not as they were fetched`);
+      else console.log(`${verified.length} verified, ${bad.length} not as fetched`);
       finish(bad.length > 0 ? exitCode.failed : exitCode.done);
     });
 }
