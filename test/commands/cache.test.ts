@@ -1,12 +1,17 @@
 // `cache` as its callers see it: the built executable, with a cache directory and a server of its own.
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openCacheFolder } from "../../src/cache/cache-folder.ts";
 import { pin } from "../../src/cache/locks/pins.ts";
+import { statIfThere } from "../../src/ops/stat-if-there.ts";
 import { AssetServer } from "../cache/asset-server.ts";
+import { randomContent } from "../cache/download/downloads.ts";
+import { file, RawAssetServer } from "../cache/download/raw-asset-server.ts";
 import { idleInfo, json, ScriptedService } from "../cache/service/scripted-service.ts";
+import { until } from "../isotovideo/pool.ts";
 import { executable } from "../support/temporary-worker.ts";
 
 let folder = "";
@@ -35,7 +40,10 @@ async function configure(...lines: string[]): Promise<void> {
   );
 }
 
-function start(words: readonly string[], basePort = 1) {
+const start = (words: readonly string[], basePort?: number) =>
+  startProgram([executable, "cache", ...words], basePort);
+
+function startProgram(command: string[], basePort = 1) {
   // Nothing listens at the base port's fourth successor, where a stock cache service would.
   const env = {
     PATH: process.env["PATH"],
@@ -46,15 +54,12 @@ function start(words: readonly string[], basePort = 1) {
     OPENQA_WORKER_CACHE_RETRY_DELAY_MS: "1",
     OPENQA_WORKER_CACHE_MAX_RETRY_DELAY_MS: "1",
   };
-  return Bun.spawn([executable, "cache", ...words], {
-    cwd: folder,
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return Bun.spawn(command, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
 }
 
-async function call(words: readonly string[], basePort?: number) {
-  const child = start(words, basePort);
+const call = async (words: readonly string[], basePort?: number) => await ended(start(words, basePort));
+
+async function ended(child: ReturnType<typeof start>) {
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -95,6 +100,47 @@ describe("get", () => {
     expect(code).toBe(1);
   });
 
+  test("shows a bar on a terminal", async () => {
+    const half = Promise.withResolvers<void>();
+    await using stalling = await RawAssetServer.listen((socket, request) => {
+      file(big, { etag: '"v1"', stallAfter: 100_000 })(socket, request);
+      void half.promise.then(() => socket.end(big.subarray(100_000)));
+    });
+    const command = `stty cols 120; exec ${executable} cache get ${stalling.url("/big.iso")}`;
+    const child = startProgram(["script", "--quiet", "--return", "--command", command, "/dev/null"]);
+    let screen = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      screen += text;
+      if (/big\.iso \[#{12} {12}\] 50 %, 98 KiB of 195 KiB, /.test(screen)) half.resolve();
+    }
+    expect(await child.exited).toBe(0);
+    await half.promise;
+    expect(screen).toContain("big.iso: fetched");
+    expect(screen).toContain(`${inCache("big.iso")}\r\n`);
+  });
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "is ended by %s, and the next one goes on there",
+    async (signal) => {
+      const etag = '"v1"';
+      await using stalling = await RawAssetServer.listen(
+        file(big, { etag, stallAfter: 100_000 }),
+        file(big, { etag }),
+      );
+      const asset = String(stalling.url("/big.iso"));
+      const child = start(["get", asset, "iso/a.iso"]);
+      await until("half of it is there", async () => (await unfinishedBytes()) === 100_000 || undefined);
+      child.kill(signal);
+      const { stdout, stderr, code } = await ended(child);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`stopped by ${signal}`);
+      expect(stdout).toBe("");
+      expect((await call(["get", asset])).code).toBe(0);
+      expect(stalling.starts).toEqual([undefined, 100_000]);
+      expect(big.equals(await readFile(inCache("big.iso")))).toBe(true);
+    },
+  );
+
   test("has a directory of its own when told so", async () => {
     const other = join(folder, "other");
     const { stdout } = await call(["get", "--directory", "other", "iso/a.iso"]);
@@ -102,6 +148,18 @@ describe("get", () => {
     expect(await readdir(folder)).not.toContain("cache");
   });
 });
+
+const big = randomContent(200_000);
+
+/** Of downloads, on disk. */
+async function unfinishedBytes(): Promise<number> {
+  const partial = join(directory(), ".openqa-worker/partial");
+  const names = (await readdir(partial).catch(() => [])).filter((name) => !name.includes("."));
+  const sizes = await Promise.all(
+    names.map(async (name) => (await statIfThere(join(partial, name)))?.size ?? 0),
+  );
+  return sizes.reduce((total, size) => total + size, 0);
+}
 
 describe("wrong usage has exit code 3 and says what to do:", () => {
   test.each([
@@ -183,6 +241,39 @@ test("verify finds what has rotten, and the next get mends it", async () => {
   expect(await Bun.file(inCache("a.iso")).text()).toBe("content of a");
 });
 
+test("verify finds what is missing", async () => {
+  await call(["get", "iso/a.iso"]);
+  await rm(inCache("a.iso"));
+  const { stdout, code } = await call(["verify", "--json"]);
+  expect(JSON.parse(stdout)).toEqual([{ path: inCache("a.iso"), sizeBytes: 12, state: "missing" }]);
+  expect(code).toBe(1);
+  expect((await call(["list"])).stdout).toBe("The cache is empty.\n");
+});
+
+test("prune takes what has not been used for longest, down to CACHELIMIT", async () => {
+  await configure(`CACHEDIRECTORY = ${directory()}`, "CACHELIMIT = 1");
+  await call(["get", "iso/a.iso"]);
+  const sizeBytes = 600 * 1024 ** 2;
+  for (const [index, name] of ["old.img", "older.img", "new.img"].entries()) {
+    await writeFile(inCache(name), "");
+    await truncate(inCache(name), sizeBytes);
+    using database = new Database(join(directory(), "cache.sqlite"));
+    const lastUse = { "old.img": 2000, "older.img": 1000 }[name] ?? 2_000_000_000;
+    database.run("INSERT INTO assets (filename, etag, size, last_use, pending) VALUES (?, ?, ?, ?, 0)", [
+      inCache(name),
+      `"${index}"`,
+      sizeBytes,
+      lastUse,
+    ]);
+  }
+  const { stdout, code } = await call(["prune"]);
+  expect(stdout).toBe(
+    `Removed ${inCache("older.img")} (600 MiB)\nRemoved ${inCache("old.img")} (600 MiB)\n2 removed, 1.2 GiB gained\n`,
+  );
+  expect(code).toBe(0);
+  expect((await readdir(dirname(inCache("a.iso")))).sort()).toEqual(["a.iso", "new.img"]);
+});
+
 test("prune brings the cache within its limits", async () => {
   await call(["get", "iso/a.iso"]);
   await writeFile(inCache("stray.img"), "x");
@@ -198,6 +289,12 @@ test("prune brings the cache within its limits", async () => {
 test("clear keeps what is in use", async () => {
   await call(["get", "iso/a.iso", "hdd/b c.qcow2"]);
   await using _ = await pin(await openCacheFolder(directory()), inCache("a.iso"), "slot 3, job 42");
+  const kept = JSON.parse((await call(["clear", "--json"])).stdout);
+  expect(kept).toMatchObject({
+    removed: [{ path: inCache("b c.qcow2") }],
+    kept: [{ path: inCache("a.iso") }],
+  });
+  await call(["get", "hdd/b c.qcow2"]);
   expect(await call(["clear"])).toMatchObject({
     stdout: `Removed ${inCache("b c.qcow2")} (12 Byte)\n1 removed, 12 Byte gained\nKept ${inCache("a.iso")}: it is in use\n`,
     code: 0,
@@ -228,7 +325,11 @@ describe("serve", () => {
       400,
       expect.stringContaining("with tests in /home/somebody"),
     ]);
-    while (!(await Bun.file(inCache("a.iso")).exists())) await Bun.sleep(10);
+    expect(await (await fetch(`${url}/info`)).json()).toMatchObject({
+      inactive_jobs: 0,
+      service: "openqa-worker",
+    });
+    await until("the asset is there", async () => (await Bun.file(inCache("a.iso")).exists()) || undefined);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
   });

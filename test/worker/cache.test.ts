@@ -13,6 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { randomContent } from "../cache/download/downloads.ts";
 import { until } from "../isotovideo/pool.ts";
 import {
   type CachePlace,
@@ -24,7 +25,12 @@ import {
   replaceRsync,
 } from "../support/caching-host.ts";
 import { type FakeJob, type FakeWebUi, type FaultAction, htmlPage } from "../support/fake-web-ui.ts";
-import { plainJob, type TemporaryWorker, type TemporaryWorkerOptions } from "../support/temporary-worker.ts";
+import {
+  executable,
+  plainJob,
+  type TemporaryWorker,
+  type TemporaryWorkerOptions,
+} from "../support/temporary-worker.ts";
 import {
   finishesNextJob,
   moduleReported,
@@ -55,13 +61,16 @@ test(
     const tests = join(cacheDirectory, "127.0.0.1/tests/fake");
     expect(await readlink(join(worker.pool(), "fake"))).toBe(tests);
     expect(await readFile(join(tests, "main.pm"), "utf8")).toBe("1;\n");
+    const [used] = JSON.parse(await listing(cacheDirectory));
+    expect(used.pins).toMatchObject([{ pid: worker.pid, holder: `slot 1, job ${job.id}` }]);
     ui.cancel(job);
     await ui.setDone(job.id);
-    const log = job.files.get("autoinst-log.txt")?.toString();
+    const log = textOf(job, "autoinst-log.txt");
     expect(log).toContain(`Download of "${cachedPath(host, "fake.iso")}" successful`);
     expect(log).toContain("Finished to rsync tests");
     await finishesNextJob(ui);
     expect(ui.assetStatuses("fake.iso")).toEqual([200, 304]);
+    expect(JSON.parse(await listing(cacheDirectory))).toMatchObject([{ name: "fake.iso", pins: [] }]);
   },
   testMs,
 );
@@ -88,7 +97,7 @@ test(
   async () => {
     const host = await openCachingHost();
     const { ui, worker } = host;
-    const content = randomBytes(4_000_000);
+    const content = randomContent(4_000_000);
     ui.assets.put("iso/big.iso", content);
     ui.fault(asset, { stallAfter: 3_000_000 });
     const job = ui.offer({ ...longJob, ISO: "big.iso" });
@@ -134,7 +143,7 @@ test(
     await ui.setDone(job.id);
     expect(job.result).toBe("passed");
     expect(ui.assetStatuses("none.bin")).toEqual([404]);
-    expect(JSON.parse(job.files.get("vars.json")?.toString() ?? "")).toMatchObject({
+    expect(JSON.parse(textOf(job, "vars.json"))).toMatchObject({
       UEFI_PFLASH_VARS: "none.bin",
     });
   },
@@ -160,7 +169,7 @@ describe("in the middle of", () => {
     },
     {
       title: "a test sync that hangs",
-      prepare: (host) => replaceRsync(host, `touch '${host.programs}/ready'; sleep 60 & sleep 60`),
+      prepare: (host) => replaceRsync(host, `sleep 60 & touch '${host.programs}/ready'; exec sleep 60`),
       reached: ({ programs }) => until("rsync runs", () => found(join(programs, "ready"))),
       mend: ({ programs }) => rm(join(programs, "rsync")),
     },
@@ -284,7 +293,7 @@ describe("a set-up fails with a clear reason, and the next one works:", () => {
       const { query } = await ui.setDone(job.id);
       expect(query.get("result")).toBe("timeout_exceeded");
       expect(query.get("reason")).toBe("timeout: setup exceeded MAX_SETUP_TIME");
-      expect(job.files.get("autoinst-log.txt")?.toString()).toContain('Download of "fake.iso" failed at');
+      expect(textOf(job, "autoinst-log.txt")).toContain('Download of "fake.iso" failed at');
       fault.remove();
       await finishesNextJob(ui);
       expect(await worker.jobProcesses()).toEqual([]);
@@ -361,7 +370,7 @@ describe("a set-up fails with a clear reason, and the next one works:", () => {
       const job = host.ui.offer(plainJob);
       const { query } = await host.ui.setDone(job.id);
       expect(query.get("reason")).toBe("cache failure: Failed to rsync tests: exit code 12");
-      expect(job.files.get("autoinst-log.txt")?.toString()).toContain("it is dark in here");
+      expect(textOf(job, "autoinst-log.txt")).toContain("it is dark in here");
       await rm(join(host.programs, "rsync"));
       await finishesNextJob(host.ui);
     },
@@ -492,7 +501,7 @@ describe("a cache directory", () => {
       await mkdir(place.cacheDirectory);
       const ui = await openWebUi();
       ui.assets.put("iso/fake.iso", "bytes of an iso");
-      ui.assets.put("iso/huge.iso", randomBytes(8_000_000));
+      ui.assets.put("iso/huge.iso", randomContent(8_000_000));
       const worker = await openWorker(
         ui,
         cachingOptions(place, { launcher: onSmallDisk(place.cacheDirectory) }),
@@ -591,14 +600,18 @@ async function partialBytes({ cacheDirectory }: CachePlace): Promise<number> {
   });
 }
 
-async function found(path: string): Promise<true | undefined> {
-  return (await Bun.file(path).exists()) || undefined;
+/** What `cache list --json` prints. */
+async function listing(cacheDirectory: string): Promise<string> {
+  const command = [executable, "cache", "list", "--json", "--directory", cacheDirectory];
+  return await new Response(Bun.spawn(command, { stdio: ["ignore", "pipe", "inherit"] }).stdout).text();
 }
 
-function randomBytes(bytes: number): Buffer<ArrayBuffer> {
-  const content = Buffer.alloc(bytes);
-  for (let at = 0; at < bytes; at += 65_536) crypto.getRandomValues(content.subarray(at, at + 65_536));
-  return content;
+function textOf(job: FakeJob, name: string): string {
+  return job.files.get(name)?.toString() ?? "";
+}
+
+async function found(path: string): Promise<true | undefined> {
+  return (await Bun.file(path).exists()) || undefined;
 }
 
 /** Runs a program where the folder is a file system of 4 MB, which goes with the program. */

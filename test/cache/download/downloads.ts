@@ -18,7 +18,7 @@ export const timing: DownloadRequest["timing"] = {
   answerMs: 5000,
 };
 
-export function randomContent(sizeBytes: number): Buffer {
+export function randomContent(sizeBytes: number): Buffer<ArrayBuffer> {
   return randomBytes(sizeBytes);
 }
 
