@@ -10,6 +10,12 @@ import { configureWorker, installExecutable } from "./worker-folder.ts";
 const startLimitMs = 60_000;
 const openqaScripts = "/usr/share/openqa/script";
 
+/**
+ * For stock programs: names are resolved without threads. Mojolicious sometimes dies of a result that is not ready yet
+ * ("I/O watcher failed: attempt to get not ready result").
+ */
+export const steadyPerl = { MOJO_NO_NNR: "1" };
+
 const infoAnswer = z.object({ active_workers: z.number(), inactive_workers: z.number() });
 
 export interface CacheServiceOptions {
@@ -80,7 +86,7 @@ async function startPrograms(
   const port = wanted ?? (await freePorts(1));
   const instance = server.takeInstances(1);
   const cache = { directory, servicePort: port };
-  const env = await configureWorker(server, { instance, workerClass: "none", cache });
+  const env = { ...(await configureWorker(server, { instance, workerClass: "none", cache })), ...steadyPerl };
   const log = server.log(`cache-service-${side}-${port}`);
   const logStart = await stat(log).then(
     ({ size }) => size,

@@ -1,7 +1,7 @@
 // Workers on a server of our own: the stock Perl worker and the project's executable, configured alike.
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type RunningCacheService, startStockCacheService } from "./cache-service.ts";
+import { type RunningCacheService, startStockCacheService, steadyPerl } from "./cache-service.ts";
 import { createMark, Daemon, type Mark, type Process, processesOf } from "./processes.ts";
 import { type OpenqaServer, workerUser } from "./server.ts";
 import { until } from "./until.ts";
@@ -78,7 +78,7 @@ export async function startStockWorker(server: OpenqaServer, options: WorkerOpti
   const withService = cache && service ? { cache: { ...cache, servicePort: service.port } } : {};
   return startWorker(
     server,
-    { ...options, ...withService },
+    { ...options, ...withService, env: { ...steadyPerl, ...options.env } },
     (instances) =>
       instances.map((instance) => ({
         name: `worker-stock-${instance}`,
