@@ -1,6 +1,8 @@
 // `cache get`: fetches assets into the cache and prints where they are.
 import { Command } from "commander";
 import type { AssetCache, AssetRequest } from "../../src/cache/asset-cache.ts";
+import { assetNameProblem, assetTypes } from "../../src/cache/asset-name.ts";
+import { assetName } from "../../src/cache/download/download.ts";
 import { cacheHostName } from "../../src/cache/host-name.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import type { Context } from "../../src/context.ts";
@@ -55,9 +57,9 @@ async function get(cache: AssetCache, request: Request, isJson: boolean, context
 /** Throws `UsageError` for what names no asset. */
 function requestOf(asset: string, settings: Settings): Request {
   const url = URL.canParse(asset) ? new URL(asset) : assetUrl(asset, settings);
-  const name = decodeURIComponent(url.pathname.replace(/^.*\//, ""));
-  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name))
-    throw new UsageError(`${asset} names no file`);
+  const name = assetName(url);
+  const problem = assetNameProblem(name);
+  if (problem !== undefined) throw new UsageError(`${asset} names no file that can be cached: ${problem}`);
   const host = settings.hosts.find((one) => new URL(one.url).host === url.host);
   return {
     url,
@@ -71,8 +73,8 @@ function requestOf(asset: string, settings: Settings): Request {
 
 /** Where the web UI serves an asset that belongs to no job. */
 function assetUrl(asset: string, { hosts, ignoredHosts }: Settings): URL {
-  const [, type, name] = /^(iso|hdd|other|repo)\/(.+)$/.exec(asset) ?? [];
-  if (type === undefined || name === undefined)
+  const [, type, name] = /^([^/]+)\/(.+)$/.exec(asset) ?? [];
+  if (!assetTypes.some((known) => known === type) || name === undefined)
     throw new UsageError(`"${asset}" is no asset: expected TYPE/NAME such as iso/a.iso, or a URL`);
   const [host] = hosts;
   if (!host)

@@ -7,15 +7,9 @@ import type { Context } from "../context.ts";
 import { CacheError, errorText } from "../errors.ts";
 import { byteText } from "../ops/byte-text.ts";
 import type { Logger } from "../ops/log.ts";
+import { assetNameProblem } from "./asset-name.ts";
 import { readNotes, writeNotes } from "./asset-notes.ts";
-import {
-  type AssetKey,
-  assetPath,
-  type CacheFolder,
-  openCacheFolder,
-  partialPath,
-  testsFolderName,
-} from "./cache-folder.ts";
+import { type AssetKey, assetPath, type CacheFolder, openCacheFolder, partialPath } from "./cache-folder.ts";
 import { download } from "./download/download.ts";
 import type { Downloaded, DownloadRequest } from "./download/download-request.ts";
 import { removePartial } from "./download/partial-file.ts";
@@ -81,8 +75,8 @@ export class AssetCache implements AsyncDisposable {
    * `CacheError` for whatever else is wrong; an older copy stays then.
    */
   async get(request: AssetRequest, context: Context): Promise<CachedAsset> {
-    if (request.name === testsFolderName)
-      throw new CacheError(`No asset can have the name "${request.name}": the tests of its host have it`);
+    const problem = assetNameProblem(request.name);
+    if (problem !== undefined) throw new CacheError(`No asset can have this name: ${problem}`);
     const path = assetPath(this.folder, request);
     const held = await pin(this.folder, path, request.holder);
     try {

@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { TestSyncError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
 import type { AssetCache, CachedAsset } from "./asset-cache.ts";
+import { jobAssetUrl } from "./asset-name.ts";
 import { cacheHostName } from "./host-name.ts";
 import {
   type CacheServer,
@@ -24,8 +25,8 @@ export interface ServeCacheOptions {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Nobody aborts a request: about an hour of a web UI that is away. */
-const tries = 60;
+/** Nobody aborts a request: some minutes of a web UI that is away, then the others have their turn. */
+const tries = 7;
 /** Stock workers look every few seconds, and link the asset then. */
 const keptForClientMs = 60_000;
 /** Rates of smaller downloads say nothing. */
@@ -94,11 +95,12 @@ function workOf(
   };
 }
 
-function requestOf({ jobId, type, name, host }: ServedAsset, hosts: ReadonlyMap<string, WebUiHostSettings>) {
+function requestOf(asset: ServedAsset, hosts: ReadonlyMap<string, WebUiHostSettings>) {
+  const { jobId, name, host } = asset;
   const known = hosts.get(host);
   if (!known) throw new Error(`Host ${host} has been allowed, but is not known`);
   return {
-    url: new URL(`${known.url}/tests/${jobId}/asset/${type}/${encodeURIComponent(name)}`),
+    url: jobAssetUrl(known.url, asset),
     credentials: known.credentials,
     host: cacheHostName(host),
     name,

@@ -216,7 +216,7 @@ test("no asset takes the place of the tests", async () => {
   await using here = await TemporaryCache.make();
   here.server.put("/tests", "content");
   const cache = await here.open();
-  await expect(get(cache, here, "tests")).rejects.toThrow('No asset can have the name "tests"');
+  await expect(get(cache, here, "tests")).rejects.toThrow('"tests" is where the tests of a host are');
   expect(here.server.served).toEqual([]);
 });
 

@@ -2,7 +2,7 @@
 // is not known here.
 import type { Credentials } from "../../config/settings.ts";
 import { CacheError } from "../../errors.ts";
-import { isSameHost, redirectTarget, requestHeaders } from "../../webui/authentication.ts";
+import { redirectTarget, requestHeaders } from "../../webui/authentication.ts";
 import { DeadlineError } from "../../webui/deadlines.ts";
 
 /** As many as the stock cache service follows (protocol 6). */
@@ -42,13 +42,20 @@ export function assetHeaders(
   { url: first, credentials, conditions }: Pick<AssetQuestion, "url" | "credentials" | "conditions">,
   nowMs: number,
 ): Record<string, string> {
-  const signing = isSameHost(first, url) ? credentials : undefined;
+  const signing = mayHaveKeys(first, url) ? credentials : undefined;
   return {
     ...requestHeaders(`${url.pathname}${url.search}`, signing, nowMs),
     Accept: "*/*",
     "Accept-Encoding": "identity",
     ...conditions,
   };
+}
+
+/** The same origin, or the same host by a safer way. */
+function mayHaveKeys(first: URL, url: URL): boolean {
+  const isUpgraded =
+    first.protocol === "http:" && url.protocol === "https:" && first.hostname === url.hostname;
+  return first.origin === url.origin || isUpgraded;
 }
 
 async function getHead(url: URL, question: AssetQuestion, signal: AbortSignal): Promise<Response> {

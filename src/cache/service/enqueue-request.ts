@@ -1,5 +1,6 @@
 // What `POST /enqueue` asks for: the body, checked, with the stock service's refusals (protocol 6). Pure.
 import { z } from "zod";
+import { assetNameProblem, assetTypes } from "../asset-name.ts";
 import { parseObject } from "./service-call.ts";
 import type { ServedAsset, ServedSync } from "./service-protocol.ts";
 
@@ -8,17 +9,14 @@ export type WantedWork =
   | { readonly task: "cache_tests"; readonly sync: ServedSync };
 
 const maxTextBytes = 4096;
-const maxNameBytes = 255;
 
 const text = z
   .string()
   .min(1)
-  .refine((value) => !value.includes("\0") && Buffer.byteLength(value) <= maxTextBytes);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they could forge lines of the log
+  .refine((value) => !/[\x00-\x1f\x7f]/.test(value) && Buffer.byteLength(value) <= maxTextBytes);
 
-/** What can be one part of a path. */
-const name = text.refine((value) => {
-  return !value.includes("/") && value !== "." && value !== ".." && Buffer.byteLength(value) <= maxNameBytes;
-});
+const name = text.refine((value) => assetNameProblem(value) === undefined);
 
 /** An entry of HOST: only in front of "//", and at its end, are slashes. */
 const host = text.refine(
@@ -28,7 +26,7 @@ const host = text.refine(
 const jobId = z.union([z.number().int().nonnegative(), z.string().regex(/^\d{1,18}$/)]).transform(String);
 
 const schemas = {
-  cache_asset: z.tuple([jobId, name, name, host]),
+  cache_asset: z.tuple([jobId, z.enum(assetTypes), name, host]),
   cache_tests: z.tuple([text, text]),
 };
 
@@ -61,8 +59,8 @@ function parseAsset(args: unknown): WantedWork | { readonly refusal: string } {
   if (!parsed.success)
     return {
       refusal:
-        "Invalid arguments of cache_asset, expected job id, type, file name and host, none with a NUL, a slash or " +
-        `as ".." or of more than ${maxNameBytes} bytes`,
+        `Invalid arguments of cache_asset, expected job id, type (${assetTypes.join(", ")}), name of a file and host, ` +
+        "without control characters",
     };
   const [id, type, asset, hostEntry] = parsed.data;
   return { task: "cache_asset", asset: { jobId: id, type, name: asset, host: hostEntry } };
@@ -72,7 +70,7 @@ function parseSync(args: unknown): WantedWork | { readonly refusal: string } {
   const parsed = schemas.cache_tests.safeParse(args);
   if (!parsed.success)
     return {
-      refusal: `Invalid arguments of cache_tests, expected source and target of at most ${maxTextBytes} bytes, without NUL`,
+      refusal: `Invalid arguments of cache_tests, expected source and target of at most ${maxTextBytes} bytes, without control characters`,
     };
   const [from, to] = parsed.data;
   return { task: "cache_tests", sync: { from, to } };

@@ -6,6 +6,7 @@ import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError, errorText } from "../../errors.ts";
 import { statIfThere } from "../../ops/stat-if-there.ts";
 import type { AssetCache } from "../asset-cache.ts";
+import { jobAssetUrl } from "../asset-name.ts";
 import { type CacheFolder, openCacheFolder, testsFolderName } from "../cache-folder.ts";
 import { cacheHostName } from "../host-name.ts";
 import { waitingDownloads } from "../locks/permits.ts";
@@ -44,10 +45,10 @@ export class OwnWorkerCache implements WorkerCache {
     context: Context,
   ): Promise<string> {
     await this.assertNotFull(this.settings.maxWaitingOfJob);
-    const { jobId, type, name } = asset;
+    const { name } = asset;
     const { host, url, credentials, holder } = user;
     const request = {
-      url: new URL(`${url}/tests/${jobId}/asset/${type}/${encodeURIComponent(name)}`),
+      url: jobAssetUrl(url, asset),
       credentials,
       host: cacheHostName(host),
       name,
@@ -57,7 +58,8 @@ export class OwnWorkerCache implements WorkerCache {
     };
     try {
       const cached = await this.cache.get(request, context);
-      held.use(cached.pin);
+      if (!held.disposed) held.use(cached.pin);
+      else await cached.pin.release();
       return cached.path;
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;

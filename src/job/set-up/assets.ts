@@ -50,7 +50,8 @@ export function assetsOf(settings: JobSettings): readonly Asset[] {
   return Object.keys(settings)
     .sort()
     .flatMap((setting) => {
-      const value = settings[setting] ?? "";
+      // Trimmed before it is checked.
+      const value = (settings[setting] ?? "").trim();
       const type = assetType(setting, value);
       return type === undefined ? [] : [{ setting, type, name: checkedName(setting, type, value) }];
     });

@@ -1,9 +1,10 @@
 // Assets of a job from the cache (protocol 4.2): what goes wrong becomes the reason's category and text.
 import { basename } from "node:path";
+import { assetNameProblem } from "../../cache/asset-name.ts";
 import type { CacheUser, WorkerCache } from "../../cache/worker/worker-cache.ts";
 import { isOn } from "../../config/read-values.ts";
 import type { Context } from "../../context.ts";
-import { AssetRefusedError, CacheError, SetupFailure } from "../../errors.ts";
+import { AssetRefusedError, errorText, SetupFailure } from "../../errors.ts";
 import type { Asset, AssetSource } from "./assets.ts";
 import type { JobSettings } from "./job-settings.ts";
 
@@ -39,17 +40,20 @@ async function fetchAsset(
   { type, name }: Asset,
   context: Context,
 ): Promise<string> {
+  const file = basename(name);
+  const problem = assetNameProblem(file);
+  if (problem !== undefined)
+    throw new SetupFailure("asset failure", `No asset can have this name: ${problem}`);
   try {
-    return await cache.fetchAsset({ jobId, type, name: basename(name.trim()) }, user, held, context);
+    return await cache.fetchAsset({ jobId, type, name: file }, user, held, context);
   } catch (error) {
     context.signal.throwIfAborted();
     throw asSetupFailure(error);
   }
 }
 
-/** What the cache could not do, as what ends a set-up. */
-export function asSetupFailure(error: unknown): unknown {
-  if (!(error instanceof CacheError)) return error;
+/** What the cache could not do, whatever it was, as what ends a set-up. */
+export function asSetupFailure(error: unknown): SetupFailure {
   const category = error instanceof AssetRefusedError ? "asset failure" : "cache failure";
-  return new SetupFailure(category, error.message, { cause: error });
+  return new SetupFailure(category, errorText(error), { cause: error });
 }

@@ -73,6 +73,11 @@ describe("an asset", () => {
     ["no text as name", [1, "iso", { toString: "x" }, "h"]],
     ["a type with a slash", [1, "../iso", "a.iso", "h"]],
     ["the parent folder as type", [1, "..", "a.iso", "h"]],
+    ["a type that leads elsewhere on the web UI", [1, "..\\..\\api\\v1\\admin", "secrets", "h"]],
+    ["an encoded parent folder as type", [1, "%2e%2e", "secrets", "h"]],
+    ["a type with a query", [1, "iso?x=", "a.iso", "h"]],
+    ["a name that forges a log line", [1, "iso", "a\n[error] forged", "h"]],
+    ["the folder of the tests as name", [1, "iso", "tests", "h"]],
     ["a host with a path", [1, "iso", "a.iso", "http://h/etc"]],
     ["the parent folder as host", [1, "iso", "a.iso", ".."]],
     ["the parent folder as host of a URL", [1, "iso", "a.iso", "http://../"]],
@@ -83,8 +88,8 @@ describe("an asset", () => {
     test(`is refused: ${what}`, () => {
       expect(enqueueAsset(...args)).toEqual({
         refusal:
-          "Invalid arguments of cache_asset, expected job id, type, file name and host, none with a NUL, a slash or " +
-          'as ".." or of more than 255 bytes',
+          "Invalid arguments of cache_asset, expected job id, type (iso, hdd, other, repo), name of a file and host, " +
+          "without control characters",
       });
     });
 });
@@ -108,7 +113,7 @@ describe("a sync", () => {
     test(`is refused: ${what}`, () => {
       expect(enqueueSync(...args)).toEqual({
         refusal:
-          "Invalid arguments of cache_tests, expected source and target of at most 4096 bytes, without NUL",
+          "Invalid arguments of cache_tests, expected source and target of at most 4096 bytes, without control characters",
       });
     });
 });

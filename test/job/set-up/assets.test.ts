@@ -133,7 +133,6 @@ describe("a missing asset", () => {
     await using host = await JobHost.make({ "share/factory/iso/a.iso": "x" });
     expect(await failure(host, { ISO: "b.iso" })).toBe("Cannot find ISO asset iso/b.iso!");
     expect(await failure(host, { HDD_2: "a.iso" })).toBe("Cannot find HDD_2 asset hdd/a.iso!");
-    expect(await failure(host, { ISO: "a.iso " })).toBe("Cannot find ISO asset iso/a.iso !");
     await symlink("nowhere", join(host.share, "factory/iso/dangling"));
     expect(await failure(host, { ISO: "dangling" })).toBe("Cannot find ISO asset iso/dangling!");
   });
@@ -209,6 +208,16 @@ test("assets are looked for side by side, and the first that fails ends the othe
   await expect(found).rejects.toThrow("ISO is broken");
   expect({ asked, ended }).toEqual({ asked: ["HDD_1", "ISO", "ISO_1"], ended: ["HDD_1", "ISO_1"] });
 });
+
+test.each([" .locked", " .openqa-worker", " autoinst-log.txt", " .. ", "\t/"])(
+  "blanks do not hide the name %j",
+  async (name) => {
+    await using host = await JobHost.make({ "pool/1/.locked": "1" });
+    const source = { isAlwaysLinked: true, find: async () => host.path("pool/1/.locked") };
+    const found = findAssets({ ISO: name }, source, recordingContext());
+    await expect(found).rejects.toBeInstanceOf(SetupFailure);
+  },
+);
 
 test("what always is linked has absolute paths in the pool", async () => {
   await using host = await JobHost.make({ "cache/h/a.iso": "x" });
