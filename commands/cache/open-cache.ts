@@ -1,7 +1,7 @@
 // What the subcommands of `cache` share: their flags, and the cache that these name.
 import type { Command } from "commander";
 import { AssetCache } from "../../src/cache/asset-cache.ts";
-import type { CacheParts } from "../../src/cache/room.ts";
+import type { CacheParts } from "../../src/cache/cache-parts.ts";
 import { findCacheService } from "../../src/cache/service/service-client.ts";
 import { loadSettings } from "../../src/config/load-settings.ts";
 import type { CacheSettings, Settings } from "../../src/config/settings.ts";

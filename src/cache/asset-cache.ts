@@ -2,14 +2,17 @@
 // of slots and processes; what must not outlive its holder is a lock.
 import { mkdir, open, rename } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { abortable } from "../abortable.ts";
 import type { CacheSettings, Credentials, OwnSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { CacheError, errorText } from "../errors.ts";
 import { byteText } from "../ops/byte-text.ts";
 import type { Logger } from "../ops/log.ts";
+import { adoptAssets } from "./adopt.ts";
 import { assetNameProblem } from "./asset-name.ts";
 import { readNotes, writeNotes } from "./asset-notes.ts";
 import { type AssetKey, assetPath, type CacheFolder, openCacheFolder, partialPath } from "./cache-folder.ts";
+import type { CacheParts } from "./cache-parts.ts";
 import { download } from "./download/download.ts";
 import type { Downloaded, DownloadRequest } from "./download/download-request.ts";
 import { removePartial } from "./download/partial-file.ts";
@@ -18,7 +21,7 @@ import { findCopy } from "./known-copy.ts";
 import { type Claim, claim } from "./locks/claims.ts";
 import { takePermit } from "./locks/permits.ts";
 import { pin } from "./locks/pins.ts";
-import { type CacheParts, makeRoom } from "./room.ts";
+import { makeRoom } from "./room.ts";
 
 export interface AssetRequest extends AssetKey {
   readonly url: URL;
@@ -46,6 +49,7 @@ type Fetched = Extract<Downloaded, { kind: "fetched" }>;
 
 export class AssetCache implements AsyncDisposable {
   readonly index: CacheIndex;
+  private adopting: Promise<void> | undefined;
 
   private constructor(
     readonly folder: CacheFolder,
@@ -77,6 +81,7 @@ export class AssetCache implements AsyncDisposable {
   async get(request: AssetRequest, context: Context): Promise<CachedAsset> {
     const problem = assetNameProblem(request.name);
     if (problem !== undefined) throw new CacheError(`No asset can have this name: ${problem}`);
+    await this.adoptOnce(context);
     const path = assetPath(this.folder, request);
     const held = await pin(this.folder, path, request.holder);
     try {
@@ -102,6 +107,18 @@ export class AssetCache implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What a stock cache service has left, with the first request. What goes wrong with it is tried again. */
+  private async adoptOnce(context: Context): Promise<void> {
+    this.adopting ??= adoptAssets(this.parts, context);
+    try {
+      await abortable(this.adopting, context.signal);
+    } catch (error) {
+      this.adopting = undefined;
+      context.signal.throwIfAborted();
+      context.log.warn(`Not everything of the cache could be taken over: ${errorText(error)}`);
+    }
   }
 
   /** Under the claim on the asset. Bytes that were fetched; undefined: the copy that there was is current. */

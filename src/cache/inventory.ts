@@ -3,14 +3,15 @@ import { basename, dirname } from "node:path";
 import type { Context } from "../context.ts";
 import { type AssetVersion, hashFile, readNotes, removeNotes, writeNotes } from "./asset-notes.ts";
 import { partialPath } from "./cache-folder.ts";
+import type { CacheParts } from "./cache-parts.ts";
 import type { IndexRow } from "./index/cache-index.ts";
 import { fileFacts, type Judgement, judgeCopy } from "./known-copy.ts";
 import { tryClaim } from "./locks/claims.ts";
 import { waitingDownloads } from "./locks/permits.ts";
 import { allPins, type Pin } from "./locks/pins.ts";
-import { type CacheParts, diskSpace, makeRoom, purge } from "./room.ts";
+import { diskSpace, makeRoom, purge } from "./room.ts";
 import { tidyStrays } from "./strays.ts";
-import { partialFiles, type RemovedFile, removeUnfinished } from "./unfinished.ts";
+import { partialFiles, type RemovedFile, removeOldUnfinished, removeUnfinished } from "./unfinished.ts";
 
 export interface ListedAsset extends IndexRow {
   /** Name of its host's folder. */
@@ -112,6 +113,7 @@ function versionOf(judgement: Judgement): readonly AssetVersion[] {
 
 /** Removes what the index does not know, brings the cache within its limits, and resolves with what had to go. */
 export async function pruneAssets(parts: CacheParts, context: Context): Promise<readonly RemovedFile[]> {
+  await removeOldUnfinished(parts.folder, context);
   return [...(await tidyStrays(parts, context)), ...(await makeRoom(parts, 0, undefined, context))];
 }
 

@@ -3,12 +3,13 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Context } from "../context.ts";
+import { errorText } from "../errors.ts";
 import { readNotes, removeNotes } from "./asset-notes.ts";
 import { type CacheFolder, partialPath } from "./cache-folder.ts";
+import type { CacheParts } from "./cache-parts.ts";
 import { fileFacts, judgeCopy } from "./known-copy.ts";
 import { tryClaim } from "./locks/claims.ts";
 import { pinsOf } from "./locks/pins.ts";
-import type { CacheParts } from "./room.ts";
 import type { RemovedFile } from "./unfinished.ts";
 
 const diskImage = /\.(img|qcow2|iso|vhdx?)$/;
@@ -41,8 +42,13 @@ async function tidy(
   // What is no disk image and not ours may be anybody's.
   const isOurs = versions.length > 0 || diskImage.test(path);
   if (!file || judgement.kind === "trusted" || !isOurs) return undefined;
-  context.log.info(`Removing "${path}": the index does not know it`);
-  await rm(path, { force: true });
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    context.log.warn(`Cannot remove "${path}", which the index does not know: ${errorText(error)}`);
+    return undefined;
+  }
+  context.log.info(`Removed "${path}": the index does not know it`);
   await removeNotes(folder, path);
   return { path, sizeBytes: file.sizeBytes };
 }

@@ -20,41 +20,51 @@ export interface RemovedFile {
   readonly sizeBytes: number;
 }
 
-/** They are kept that long for somebody to go on with. */
-const maxAgeMs = 24 * 3600 * 1000;
-
-/** All but one of them. Those that nobody has gone on with for a day are removed. */
+/** All but one of them. Of those that nobody goes on with only what there is counts. */
 export async function unfinishedDownloads(
   folder: CacheFolder,
   except: string | undefined,
-  { log }: Context,
 ): Promise<readonly UnfinishedDownload[]> {
   const found: UnfinishedDownload[] = [];
   for (const path of await partialFiles(folder)) {
     if (path === except) continue;
-    const { size: sizeBytes = 0, mtimeMs = 0 } = (await statIfThere(path)) ?? {};
+    const sizeBytes = (await statIfThere(path))?.size ?? 0;
     await using abandoned = await tryClaim(folder, path);
-    if (!abandoned || Date.now() - mtimeMs < maxAgeMs)
-      found.push({ totalBytes: (await readPartial(path))?.totalBytes ?? sizeBytes, sizeBytes });
-    else {
-      log.info(`Removing a download that nobody has gone on with for a day: ${path}, ${byteText(sizeBytes)}`);
-      await removePartial(path);
-    }
+    const totalBytes = abandoned ? undefined : (await readPartial(path))?.totalBytes;
+    found.push({ totalBytes: totalBytes ?? sizeBytes, sizeBytes });
   }
   return found;
 }
 
-/** Removes those that nobody goes on with now. */
-export async function removeUnfinished(folder: CacheFolder): Promise<readonly RemovedFile[]> {
+/** Removes those that nobody goes on with now, but one of them. */
+export async function removeUnfinished(
+  folder: CacheFolder,
+  except?: string,
+): Promise<readonly RemovedFile[]> {
   const removed: RemovedFile[] = [];
   for (const path of await partialFiles(folder)) {
-    await using abandoned = await tryClaim(folder, path);
+    await using abandoned = path === except ? undefined : await tryClaim(folder, path);
     if (!abandoned) continue;
     removed.push({ path, sizeBytes: (await statIfThere(path))?.size ?? 0 });
     await removePartial(path);
   }
   return removed;
 }
+
+/** Removes those that nobody has gone on with for a day. */
+export async function removeOldUnfinished(folder: CacheFolder, { log }: Context): Promise<void> {
+  for (const path of await partialFiles(folder)) {
+    const { size = 0, mtimeMs = 0 } = (await statIfThere(path)) ?? {};
+    if (Date.now() - mtimeMs < maxAgeMs) continue;
+    await using abandoned = await tryClaim(folder, path);
+    if (!abandoned) continue;
+    log.info(`Removing a download that nobody has gone on with for a day: ${path}, ${byteText(size)}`);
+    await removePartial(path);
+  }
+}
+
+/** Unfinished downloads are kept that long for somebody to go on with. */
+const maxAgeMs = 24 * 3600 * 1000;
 
 /** Also of those of which there is nothing yet but what they will have. */
 export async function partialFiles({ partialFolder }: CacheFolder): Promise<readonly string[]> {

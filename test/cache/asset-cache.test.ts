@@ -3,6 +3,7 @@ import { appendFile, link, mkdir, readdir, readFile, rm, stat, utimes, writeFile
 import { join } from "node:path";
 import type { AssetCache } from "../../src/cache/asset-cache.ts";
 import { partialPath } from "../../src/cache/cache-folder.ts";
+import { writePartial } from "../../src/cache/download/partial-file.ts";
 import { tryClaim } from "../../src/cache/locks/claims.ts";
 import { AssetRefusedError, CacheError } from "../../src/errors.ts";
 import { recordingContext } from "../job/job-host.ts";
@@ -130,6 +131,21 @@ test("an index that is garbage costs no download", async () => {
   expect(await get(next, here, "a.iso")).toBe("unchanged");
 });
 
+test("what a stock cache service has fetched survives a damaged index from the first request on", async () => {
+  await using here = await TemporaryCache.make();
+  const cache = await here.open();
+  here.server.put("/stock.iso", "of the stock service");
+  here.server.put("/a.iso", "content");
+  await mkdir(here.path("."), { recursive: true });
+  await writeFile(here.path("stock.iso"), "of the stock service");
+  const etag = etagOf(here.server.contents.get("/stock.iso")!);
+  await cache.index.store({ path: here.path("stock.iso"), etag, sizeBytes: 20 }, recordingContext());
+  await get(cache, here, "a.iso");
+  await cache.close();
+  await writeFile(join(here.directory, "cache.sqlite"), "garbage".repeat(1000));
+  expect(await get(await here.open(), here, "stock.iso")).toBe("unchanged");
+});
+
 describe("room", () => {
   const kib = 1 / 1024 ** 2;
   async function filled(here: TemporaryCache, changes = {}) {
@@ -172,6 +188,30 @@ describe("room", () => {
     here.server.put("/big", "x".repeat(10_000));
     await get(cache, here, "big");
     expect(await names(here)).toEqual(["big"]);
+  });
+
+  test("is made by what the index does not know and by what nobody goes on with, before any asset", async () => {
+    await using here = await TemporaryCache.make();
+    const cache = await filled(here, { limitGib: 5 * kib });
+    await writeFile(here.path("stray.iso"), "x");
+    const abandoned = partialPath(cache.folder, here.path("given up"));
+    await writePartial(abandoned, { etag: '"x"', totalBytes: 1024 ** 4 });
+    await writeFile(abandoned, "x".repeat(1024));
+    await get(cache, here, "d");
+    expect(await names(here)).toEqual(["a", "b", "c", "d", "stray.iso"]);
+    await get(cache, here, "e");
+    expect(await names(here)).toEqual(["a", "b", "c", "d", "e"]);
+    expect(await readdir(cache.folder.partialFolder)).toEqual([]);
+  });
+
+  test("is kept for a download under way", async () => {
+    await using here = await TemporaryCache.make();
+    const cache = await filled(here, { limitGib: 5 * kib });
+    const other = partialPath(cache.folder, here.path("other"));
+    await using _ = await tryClaim(cache.folder, other);
+    await writePartial(other, { etag: '"x"', totalBytes: 2048 });
+    await get(cache, here, "d");
+    expect(await names(here)).toEqual(["a", "c", "d"]);
   });
 
   test("that the disk does not have is an error with numbers, and nothing is lost", async () => {
