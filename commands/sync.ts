@@ -11,7 +11,6 @@ import type { Context } from "../src/context.ts";
 import { type ExitCode, errorText, exitCode, TestSyncError, UsageError } from "../src/errors.ts";
 import { childEnvironment } from "../src/process/child-environment.ts";
 import {
-  assertNoStockService,
   type CacheOptions,
   type CacheWorkplace,
   cacheWorkplace,
@@ -79,12 +78,10 @@ function hostsToSync({ hosts, ignoredHosts }: Settings, wanted: string | undefin
   );
 }
 
-async function syncOptions(place: CacheWorkplace, { directory, dryRun }: SyncFlags): Promise<SyncOptions> {
-  const { settings, cacheSettings, context } = place;
+async function syncOptions(place: CacheWorkplace, { dryRun }: SyncFlags): Promise<SyncOptions> {
+  const { settings, cacheSettings } = place;
   const program = currentProgram();
   if (Bun.which("rsync", { PATH: program.env["PATH"] ?? "" }) === null) throw new UsageError(rsyncIsMissing);
-  const { url, localUrl } = cacheSettings.service;
-  if (directory === undefined) await assertNoStockService(url ?? localUrl, context);
   return {
     folder: await openCacheFolder(cacheSettings.directory),
     settings: cacheSettings.sync,

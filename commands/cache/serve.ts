@@ -6,7 +6,7 @@ import type { ListenAddress } from "../../src/cache/service/listen.ts";
 import { type ExitCode, exitCode, UsageError } from "../../src/errors.ts";
 import { childEnvironment } from "../../src/process/child-environment.ts";
 import { currentProgram } from "../program.ts";
-import { assertNoStockService, type CacheOptions, cacheWorkplace, withCacheFlags } from "./open-cache.ts";
+import { type CacheOptions, cacheWorkplace, withCacheFlags } from "./open-cache.ts";
 
 export function serveCommand(finish: (code: ExitCode) => void): Command {
   return withCacheFlags(new Command("serve"))
@@ -19,7 +19,6 @@ export function serveCommand(finish: (code: ExitCode) => void): Command {
       const { settings, cacheSettings, context } = await cacheWorkplace({ ...options, isService: true });
       const { localUrl } = cacheSettings.service;
       const listen = options.listen?.map(parseAddress) ?? loopback(Number(new URL(localUrl).port));
-      await assertNoStockService(localUrl, context);
       await using cache = await AssetCache.open(cacheSettings, settings.own, context.log);
       const environment = childEnvironment(currentProgram());
       const server = await serveOwnCache(cache, { listen, settings, cacheSettings, environment }, context);

@@ -10,8 +10,11 @@ const notes: Readonly<Record<VerifiedAsset["state"], string>> = {
   "first seen": " (fetched by a stock cache service: its hash is known from now on)",
   changed: " (not what was fetched: it will be fetched again when a job needs it)",
   missing: " (its file is gone: it will be fetched again when a job needs it)",
+  unreadable: " (its file cannot be read: look at the disk)",
   busy: " (being fetched now)",
 };
+
+const isBad: ReadonlySet<VerifiedAsset["state"]> = new Set(["changed", "missing", "unreadable"]);
 
 export function verifyCommand(finish: (code: ExitCode) => void): Command {
   return withCacheFlags(new Command("verify"))
@@ -29,7 +32,7 @@ export function verifyCommand(finish: (code: ExitCode) => void): Command {
             console.log(`${asset.state}: ${asset.path}, ${byteText(asset.sizeBytes)}${notes[asset.state]}`);
         }
       });
-      const bad = verified.filter(({ state }) => state === "changed" || state === "missing");
+      const bad = verified.filter(({ state }) => isBad.has(state));
       if (options.json) console.log(JSON.stringify(verified));
       else console.log(`${verified.length} verified, ${bad.length} not as fetched`);
       finish(bad.length > 0 ? exitCode.failed : exitCode.done);

@@ -133,7 +133,7 @@ export class AssetCache implements AsyncDisposable {
     const copy = await findCopy(this.folder, path, row, context);
     let permit: Claim | undefined;
     const takePermitOnce = async () => {
-      permit ??= await takePermit(this.folder, this.permits, context);
+      permit ??= await takePermit(this.folder, this.permitsOf(request.host), context);
     };
     try {
       // Whether a copy is up to date is asked at once: only what is to be transferred waits for its turn.
@@ -186,8 +186,8 @@ export class AssetCache implements AsyncDisposable {
     await writeNotes(this.folder, path, [version]);
   }
 
-  private get permits() {
-    return { count: this.settings.workers, retryMs: this.own.cache.lockRetryMs };
+  private permitsOf(host: string) {
+    return { host, count: this.settings.workers, retryMs: this.own.cache.lockRetryMs };
   }
 }
 

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { CacheError, errorText } from "../errors.ts";
+import { statIfThere } from "../ops/stat-if-there.ts";
 
 /** What identifies an asset within a directory. */
 export interface AssetKey {
@@ -27,7 +28,7 @@ export interface CacheFolder {
   readonly pinsFolder: string;
   /** Its bytes are locked: one for each asset that is being fetched or purged, and each folder that is being synced. */
   readonly claimsFile: string;
-  /** Its bytes are locked: one for each download under way. */
+  /** Begins the names of a file for each host. Its bytes are locked: one for each download under way. */
   readonly permitsFile: string;
   /** Its bytes are locked: one for each download that waits for a permit. */
   readonly waitingFile: string;
@@ -36,6 +37,7 @@ export interface CacheFolder {
 /** In the folder of a host, beside its assets. */
 export const testsFolderName = "tests";
 
+const indexName = "cache.sqlite";
 const ownFolderName = ".openqa-worker";
 
 /** Makes what is missing of it. Throws `CacheError` when the directory cannot be used. */
@@ -46,7 +48,7 @@ export async function openCacheFolder(path: string): Promise<CacheFolder> {
     const own = join(directory, ownFolderName);
     const folder: CacheFolder = {
       directory,
-      indexFile: join(directory, "cache.sqlite"),
+      indexFile: join(directory, indexName),
       damagedFolder: join(own, "damaged"),
       partialFolder: join(own, "partial"),
       notesFolder: join(own, "assets"),
@@ -64,6 +66,12 @@ export async function openCacheFolder(path: string): Promise<CacheFolder> {
       cause: error,
     });
   }
+}
+
+/** Whether a folder has been used as one, by whomever. */
+export async function isCacheFolder(path: string): Promise<boolean> {
+  const found = [ownFolderName, indexName].map((name) => statIfThere(join(path, name)));
+  return (await Promise.all(found)).some((stats) => stats !== undefined);
 }
 
 /** Absolute path of an asset, its key in the index. */

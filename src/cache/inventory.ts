@@ -1,6 +1,7 @@
 // What is in a cache, for people: listing, figures, verification by content, and removal of what nobody uses.
 import { basename, dirname } from "node:path";
 import type { Context } from "../context.ts";
+import { errorText } from "../errors.ts";
 import { type AssetVersion, hashFile, readNotes, removeNotes, writeNotes } from "./asset-notes.ts";
 import { partialPath } from "./cache-folder.ts";
 import type { CacheParts } from "./cache-parts.ts";
@@ -72,9 +73,9 @@ export interface VerifiedAsset {
   readonly sizeBytes: number;
   /**
    * `first seen`: fetched by the stock cache service, its hash is known from now on. `busy`: being fetched now.
-   * `changed` and `missing` are what makes a verification fail.
+   * `changed`, `missing` and `unreadable` are what makes a verification fail.
    */
-  readonly state: "intact" | "first seen" | "changed" | "missing" | "busy";
+  readonly state: "intact" | "first seen" | "changed" | "missing" | "unreadable" | "busy";
 }
 
 /** Reads every asset and compares its content with what was fetched. A changed one is fetched again at its next use. */
@@ -82,7 +83,22 @@ export async function* verifyAssets(parts: CacheParts, context: Context): AsyncG
   for (const row of await parts.index.rows(context)) {
     const { path, sizeBytes } = row;
     await using held = await tryClaim(parts.folder, partialPath(parts.folder, path));
-    yield { path, sizeBytes, state: held ? await verify(parts, row, context) : "busy" };
+    yield { path, sizeBytes, state: held ? await verifyReadable(parts, row, context) : "busy" };
+  }
+}
+
+/** A disk that fails at one asset is a reason to look at the others. */
+async function verifyReadable(
+  parts: CacheParts,
+  row: IndexRow,
+  context: Context,
+): Promise<VerifiedAsset["state"]> {
+  try {
+    return await verify(parts, row, context);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log.error(errorText(error));
+    return "unreadable";
   }
 }
 

@@ -69,7 +69,8 @@ export async function makeRoom(
   }
   if (shortage.freeBytes < neededBytes)
     throw noSpace(folder, neededBytes, shortage, "nothing more to purge that no job uses");
-  if (shortage.excessBytes > 0)
+  // A check of the disk comes with every status.
+  if (shortage.excessBytes > 0 && (partial !== undefined || neededBytes === 0))
     context.log.warn(
       `The cache stays ${byteText(shortage.excessBytes)} above its limits: the rest is in use`,
     );

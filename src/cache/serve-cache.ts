@@ -43,7 +43,8 @@ export async function serveOwnCache(
   return await serveCache(
     {
       listen,
-      workers: cacheSettings.workers,
+      // Those of each host are limited where they are fetched.
+      workers: cacheSettings.workers * Math.max(1, hosts.size),
       allowAsset: ({ host }) => (hosts.has(host) ? undefined : `${host} is not in HOST of workers.ini`),
       allowSync: (from, to) => whyNoSync(from, to, options),
       work: workOf(cache, hosts, options),

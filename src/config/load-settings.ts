@@ -6,6 +6,7 @@ import { type ConfigText, readConfigFiles, systemConfigDirectories } from "./con
 import type { StockFlags } from "./flags.ts";
 import { type IniFile, parseIni } from "./ini.ts";
 import { variable } from "./read-values.ts";
+import { cacheDirectoryFlag } from "./setting-groups.ts";
 import type { Settings } from "./settings.ts";
 
 import { byDefault, partTree, Sourced, type Values } from "./sourced.ts";
@@ -84,7 +85,7 @@ function overridesOf({ flags, program }: SettingsSources): Values {
     if (value !== undefined) overrides.set(key, value);
   }
   if (flags.cacheDirectory !== undefined)
-    overrides.set("CACHEDIRECTORY", new Sourced(flags.cacheDirectory, "--directory"));
+    overrides.set("CACHEDIRECTORY", new Sourced(flags.cacheDirectory, cacheDirectoryFlag));
   if (flags.verbose) overrides.set("LOG_LEVEL", new Sourced("debug", "--verbose"));
   return overrides;
 }

@@ -15,6 +15,9 @@ import type { CacheServiceSettings, Settings } from "./settings.ts";
 import { byDefault, Sourced, type SourcedTree } from "./sourced.ts";
 import { maxInactiveJobsHardLimit, minFreePercentage } from "./stock-keys.ts";
 
+/** In place of CACHEDIRECTORY, for the subcommands that work on a cache. */
+export const cacheDirectoryFlag = "--directory";
+
 /** How far above the base port the cache service listens (protocol 1.3). */
 const cacheServicePortDelta = 4;
 /** What a job may wait for beyond what keeps a slot from taking it. */
@@ -27,9 +30,11 @@ export function cacheOf(sources: ValueSources): SourcedTree<Settings["cache"]> {
   if (configured.value === undefined) return configured.map(() => undefined);
   const key = "CACHE_MIN_FREE_PERCENTAGE";
   const testsDirectory = new Sourced(resolve(program.cwd, configured.value), configured.origin);
+  // A flag wins over the environment, which wins over the files.
+  const fromEnvironment =
+    configured.origin === cacheDirectoryFlag ? undefined : variable(program, "OPENQA_CACHE_DIR");
   return {
-    directory:
-      variable(program, "OPENQA_CACHE_DIR")?.map((path) => resolve(program.cwd, path)) ?? testsDirectory,
+    directory: fromEnvironment?.map((path) => resolve(program.cwd, path)) ?? testsDirectory,
     testsDirectory,
     limitGib: numberOf("CACHELIMIT", sources),
     minFreePercentage:

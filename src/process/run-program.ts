@@ -1,8 +1,8 @@
 // Runs a program to its end, in a session of its own. Its output goes to a file that has no name any more: a pipe would
 // stay open for as long as anything that the program leaves running.
-import { type FileHandle, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { abortable } from "../abortable.ts";
+import { openNameless } from "../ops/nameless-file.ts";
 import { sleep } from "../sleep.ts";
 import { descendantsOf } from "./process-list.ts";
 import { type Selection, sweep } from "./sweep.ts";
@@ -107,13 +107,6 @@ function sessionOf(leader: number | undefined): Selection {
     for (const { pid, startTicks } of selected) found.set(pid, startTicks);
     return selected;
   };
-}
-
-async function openNameless(folder: string): Promise<FileHandle> {
-  const path = join(folder, `output-${crypto.randomUUID()}`);
-  const file = await open(path, "ax+", 0o600);
-  await unlink(path);
-  return file;
 }
 
 async function endOf(file: FileHandle, maxBytes: number): Promise<string> {

@@ -1,8 +1,9 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
 import { readFile } from "node:fs/promises";
+import { abortable } from "../abortable.ts";
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import { chooseWorkerCache } from "../cache/worker/choose-worker-cache.ts";
-import type { Settings } from "../config/settings.ts";
+import type { CacheSettings, Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
 import { runningQemu } from "./left-over-qemu.ts";
@@ -20,6 +21,9 @@ export class Availability {
   /** Address under which the web UI reaches this host, found by the last check. */
   workerHostname: string | undefined;
 
+  /** A look at the cache under way: one that hangs is not joined by others. */
+  private looking: Promise<string | undefined> | undefined;
+
   constructor(
     private readonly place: AvailabilityPlace,
     private readonly context: Context,
@@ -31,26 +35,50 @@ export class Availability {
     const { log } = this.context;
     this.workerHostname = await findWorkerAddress(settings, program.nodeName);
     const unavailable =
-      (await findCacheProblem(this.place, this.context)) ??
-      (await findUnavailability(settings, this.workerHostname));
+      (await this.findCacheProblem()) ?? (await findUnavailability(settings, this.workerHostname));
     if (unavailable !== undefined && unavailable !== this.unavailable) log.warn(unavailable);
     if (unavailable === undefined && this.unavailable !== undefined) log.info("The slot can take jobs again");
     this.unavailable = unavailable;
     return unavailable;
   }
+
+  /** Of caching, when it is on. Nothing is found any more when the worker is told to stop meanwhile. */
+  private async findCacheProblem(): Promise<string | undefined> {
+    const { cache } = this.place.settings;
+    if (!cache) return undefined;
+    this.looking ??= lookAtCache(this.place, cache, this.context).finally(() => {
+      this.looking = undefined;
+    });
+    const { signal } = this.context;
+    // A disk may hang: the slot must not.
+    const late = new AbortController();
+    const limitMs = cache.service.checkTimeoutMs + answerMarginMs;
+    const timer = setTimeout(() => late.abort(), limitMs);
+    try {
+      return await abortable(this.looking, AbortSignal.any([signal, late.signal]));
+    } catch {
+      if (signal.aborted) return undefined;
+      return `Worker cache not available: ${cache.directory} does not answer within ${limitMs / 1000} s`;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
-/** Of caching, when it is on. Nothing is found any more when the worker is told to stop meanwhile. */
-async function findCacheProblem(
-  { settings, caches }: AvailabilityPlace,
+/** For what comes before the cache service is asked. */
+const answerMarginMs = 5000;
+
+/** Never rejects. */
+async function lookAtCache(
+  { settings: { own }, caches }: AvailabilityPlace,
+  settings: CacheSettings,
   context: Context,
 ): Promise<string | undefined> {
-  if (!settings.cache) return undefined;
   try {
-    const cache = await chooseWorkerCache({ settings: settings.cache, own: settings.own, caches }, context);
+    const cache = await chooseWorkerCache({ settings, own, caches }, context);
     return await cache.findProblem(context);
   } catch (error) {
-    return context.signal.aborted ? undefined : `Worker cache not available: ${errorText(error)}`;
+    return `Worker cache not available: ${errorText(error)}`;
   }
 }
 

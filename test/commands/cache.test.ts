@@ -1,7 +1,18 @@
 // `cache` as its callers see it: the built executable, with a cache directory and a server of its own.
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { openCacheFolder } from "../../src/cache/cache-folder.ts";
@@ -196,13 +207,44 @@ describe("wrong usage has exit code 3 and says what to do:", () => {
 
 test("a directory that cannot be one is an error that says so", async () => {
   await writeFile(directory(), "");
-  const { stderr, code } = await call(["list"]);
+  const { stderr, code } = await call(["get", "iso/a.iso"]);
   expect(stderr).toContain(`Cannot use the cache directory ${directory()}`);
   expect(code).toBe(1);
 });
 
+test.each([["list"], ["stats"], ["verify"], ["prune"], ["clear"]])(
+  "%s makes no cache of a folder that is none, and removes nothing in it",
+  async (subcommand) => {
+    await mkdir(join(folder, "factory/iso"), { recursive: true });
+    await writeFile(join(folder, "factory/iso/precious.iso"), "x");
+    const { stderr, code } = await call([subcommand, "--directory", "factory"]);
+    expect(stderr).toContain(`${folder}/factory is no cache directory`);
+    expect(code).toBe(3);
+    const left = await readdir(join(folder, "factory"), { recursive: true });
+    expect(left.toSorted()).toEqual(["iso", "iso/precious.iso"]);
+  },
+);
+
+test("--directory does not get round a stock cache service that has that directory", async () => {
+  await call(["get", "iso/a.iso"]);
+  await using stock = new ScriptedService({ "GET /info": json(idleInfo) });
+  const port = Number(new URL(stock.url).port) - 4;
+  expect((await call(["clear", "--directory", directory()], port)).code).toBe(3);
+  expect((await call(["get", "--directory", "other", "iso/a.iso"], port)).code).toBe(0);
+});
+
+test("root is kept from making files that the owner of the directory could not use", async () => {
+  if (process.geteuid?.() !== 0) return;
+  await call(["get", "iso/a.iso"]);
+  await chown(directory(), 12345, 12345);
+  const { stderr, code } = await call(["get", "iso/a.iso"]);
+  expect(stderr).toContain(
+    "belongs to another user, who could not use what root makes there: use sudo -u '#12345'",
+  );
+  expect(code).toBe(3);
+});
+
 test("list shows size, age and who uses an asset", async () => {
-  expect((await call(["list"])).stdout).toBe("The cache is empty.\n");
   await call(["get", "iso/a.iso"]);
   await using _ = await pin(await openCacheFolder(directory()), inCache("a.iso"), "slot 3, job 42");
   const { stdout } = await call(["list"]);

@@ -267,6 +267,13 @@ describe("environment", () => {
     if (env[name] !== "") expect([...settings.origins.values()]).toContain(`$${name}`);
   });
 
+  test("--directory wins over $OPENQA_CACHE_DIR", async () => {
+    await using sandbox = await Sandbox.create();
+    const flags = { cacheDirectory: "/flag" };
+    const { cache } = await sandbox.load({ env: { OPENQA_CACHE_DIR: "/c" }, flags });
+    expect(cache).toMatchObject({ directory: "/flag", testsDirectory: "/flag" });
+  });
+
   test("$OPENQA_CACHE_DIR does not turn caching on", async () => {
     await using sandbox = await Sandbox.create();
     expect((await sandbox.load({ env: { OPENQA_CACHE_DIR: "/c" } })).cache).toBeUndefined();

@@ -1,15 +1,23 @@
-// How many downloads there are at once in a cache directory (CACHEWORKERS), and how many wait for their turn, over all
-// processes.
+// How many downloads there are at once into the folder of a host (CACHEWORKERS), so that a web UI that is away keeps
+// nobody from another one, and how many wait for their turn, over all hosts and processes.
 import type { Context } from "../../context.ts";
 import { CacheError, errorText } from "../../errors.ts";
 import { countLockedBytes } from "../../process/ofd-lock.ts";
-import type { CacheFolder } from "../cache-folder.ts";
+import { type CacheFolder, hashOf } from "../cache-folder.ts";
 import type { Claim } from "./claims.ts";
 import { lockWhenFree, takePlace, tryLock } from "./lock-queue.ts";
 
 /** Bytes of the file that says how many wait: far more than ever wait, so that a random one is free. */
 const waitingBytes = 100_000;
 const maxPicks = 100;
+
+export interface PermitOptions {
+  /** Name of its folder. */
+  readonly host: string;
+  readonly count: number;
+  /** Between looks at what other processes have. */
+  readonly retryMs: number;
+}
 
 /**
  * One of `count` permits, in order of arrival within this process; other processes are looked at every `retryMs`.
@@ -18,12 +26,13 @@ const maxPicks = 100;
  */
 export async function takePermit(
   folder: CacheFolder,
-  { count, retryMs }: { readonly count: number; readonly retryMs: number },
+  { host, count, retryMs }: PermitOptions,
   { signal }: Context,
 ): Promise<Claim> {
   signal.throwIfAborted();
-  const attempt = () => tryLock(folder.permitsFile, Array(count).keys());
-  const place = takePlace(folder.permitsFile);
+  const file = `${folder.permitsFile}-${hashOf(host)}`;
+  const attempt = () => tryLock(file, Array(count).keys());
+  const place = takePlace(file);
   try {
     const free = place.isFirst ? await attempt() : undefined;
     if (free) return free;

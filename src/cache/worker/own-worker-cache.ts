@@ -1,9 +1,9 @@
 // Caching with a directory of the worker's own.
-import { open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { CacheSettings, OwnSettings } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { AssetRefusedError, CacheError, errorText } from "../../errors.ts";
+import { openNameless } from "../../ops/nameless-file.ts";
 import { statIfThere } from "../../ops/stat-if-there.ts";
 import type { AssetCache } from "../asset-cache.ts";
 import { jobAssetUrl } from "../asset-name.ts";
@@ -90,8 +90,13 @@ export class OwnWorkerCache implements WorkerCache {
       await probe(folder);
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
-      await makeRoom(this.cache.parts, probeBytes, undefined, context);
-      await probe(folder);
+      await makeRoom(this.cache.parts, probeBytes, undefined, context)
+        .then(() => probe(folder))
+        .catch((failure) => {
+          context.signal.throwIfAborted();
+          const text = `the disk of ${folder.directory} is full, and nothing can be purged that no job uses`;
+          throw new CacheError(text, { cause: failure });
+        });
     }
   }
 }
@@ -102,16 +107,13 @@ async function assertIndexIsFile({ indexFile }: CacheFolder): Promise<void> {
   if (stats && !stats.isFile()) throw new CacheError(`The index ${indexFile} is no file: remove it`);
 }
 
-/** Writes and removes a small file. */
+/** Writes a small file that has no name any more. */
 async function probe({ directory, partialFolder }: CacheFolder): Promise<void> {
-  const path = join(partialFolder, `probe.${process.pid}.${crypto.randomUUID()}`);
   try {
-    await using file = await open(path, "wx", 0o600);
+    await using file = await openNameless(partialFolder);
     await file.writeFile(Buffer.alloc(probeBytes));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? { code: error.code } : {};
     throw Object.assign(new CacheError(`${directory} cannot be written to: ${errorText(error)}`), code);
-  } finally {
-    await unlink(path).catch(() => {});
   }
 }

@@ -35,7 +35,9 @@ function inParallel<T>(count: number, work: () => Promise<T>): Promise<T[]> {
 const verbs: Record<string, () => Promise<unknown>> = {
   claim: () => claim(folder, first, { retryMs: 5 }, context),
   permits: () =>
-    inParallel(Number(second), () => takePermit(folder, { count: Number(first), retryMs: 5 }, context)),
+    inParallel(Number(second), () =>
+      takePermit(folder, { host: "a.host", count: Number(first), retryMs: 5 }, context),
+    ),
   pin: () => pin(folder, first, second),
   contend: () => inParallel(parallel, () => contend(first, Number(second))),
   look: async () => void look(first),

@@ -17,7 +17,7 @@ afterEach(() => rm(folder.directory, { recursive: true }));
 const context = { signal: new AbortController().signal, log: silentLog };
 
 function take(count: number, signal = context.signal) {
-  return takePermit(folder, { count, retryMs: 5 }, { ...context, signal });
+  return takePermit(folder, { host: "a.host", count, retryMs: 5 }, { ...context, signal });
 }
 
 async function untilWaiting(count: number): Promise<void> {
@@ -125,6 +125,8 @@ test("nobody waits where nobody ever has; a folder that is not one is named", as
     permitsFile: join(folder.permitsFile, "none"),
     waitingFile: "/dev/null/waiting",
   };
-  await expect(takePermit(broken, { count: 1, retryMs: 5 }, context)).rejects.toThrow("Cannot use the locks");
+  await expect(takePermit(broken, { host: "a.host", count: 1, retryMs: 5 }, context)).rejects.toThrow(
+    "Cannot use the locks",
+  );
   await expect(waitingDownloads(broken)).rejects.toThrow(/Cannot tell how many downloads wait: ENOTDIR/);
 });

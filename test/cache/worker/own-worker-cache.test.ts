@@ -109,7 +109,8 @@ describe("a slot can take jobs", () => {
     await using own = await worker(here, { maxWaiting: 1, maxWaitingOfJob: 2 });
     const { folder } = await here.open();
     const stop = new AbortController();
-    const take = () => takePermit(folder, { count: 1, retryMs: 5 }, recordingContext(stop.signal));
+    const take = () =>
+      takePermit(folder, { host: "a.host", count: 1, retryMs: 5 }, recordingContext(stop.signal));
     await using _ = await take();
     const waiting = [take(), take(), take()];
     const full = "Cache service queue already full (1)";
