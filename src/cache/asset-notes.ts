@@ -4,7 +4,6 @@ import { randomUUID } from "node:crypto";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Context } from "../context.ts";
 import { CacheError, errorText } from "../errors.ts";
 import { statIfThere } from "../ops/stat-if-there.ts";
 import { type CacheFolder, hashOf } from "./cache-folder.ts";
@@ -29,8 +28,6 @@ const notesSuffix = ".json";
 const temporarySuffix = ".new";
 /** A temporary file that is older belongs to nobody. */
 const maxTemporaryAgeMs = 3600 * 1000;
-/** Read and hashed at once. */
-const hashedPieceBytes = 1024 * 1024;
 
 const notesSchema = z.object({
   path: z.string(),
@@ -93,24 +90,6 @@ export async function* allNotes(folder: CacheFolder): AsyncGenerator<AssetNotes,
     if (name.endsWith(temporarySuffix)) await removeOld(path);
     const notes = name.endsWith(notesSuffix) ? await parseNotes(path) : undefined;
     if (notes && path === notesFile(folder, notes.path)) yield notes;
-  }
-}
-
-/** SHA-256 of a file in hex. Throws `CacheError` when it cannot be read. */
-export async function hashFile(path: string, { signal }: Context): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  const piece = Buffer.allocUnsafe(hashedPieceBytes);
-  try {
-    await using file = await open(path);
-    for (;;) {
-      signal.throwIfAborted();
-      const { bytesRead } = await file.read(piece, 0, piece.length);
-      if (bytesRead === 0) return hasher.digest("hex");
-      hasher.update(piece.subarray(0, bytesRead));
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new CacheError(`Cannot read "${path}" to check its content: ${errorText(error)}`, { cause: error });
   }
 }
 

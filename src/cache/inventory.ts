@@ -1,10 +1,12 @@
 // What is in a cache, for people: listing, figures, verification by content, and removal of what nobody uses.
+
 import { basename, dirname } from "node:path";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
-import { type AssetVersion, hashFile, readNotes, removeNotes, writeNotes } from "./asset-notes.ts";
+import { type AssetVersion, readNotes, removeNotes, writeNotes } from "./asset-notes.ts";
 import { partialPath } from "./cache-folder.ts";
 import type { CacheParts } from "./cache-parts.ts";
+import { hashFile } from "./hash-file.ts";
 import type { IndexRow } from "./index/cache-index.ts";
 import { fileFacts, type Judgement, judgeCopy } from "./known-copy.ts";
 import { tryClaim } from "./locks/claims.ts";

@@ -1,10 +1,12 @@
 // Whether the file of an asset is what index and notes say it is: only then it is served again. A job may have written
 // to it through its hard link, the stock cache service may have put another one in its place.
+
 import { stat } from "node:fs/promises";
 import type { Context } from "../context.ts";
 import { CacheError } from "../errors.ts";
-import { type AssetVersion, hashFile, readNotes, writeNotes } from "./asset-notes.ts";
+import { type AssetVersion, readNotes, writeNotes } from "./asset-notes.ts";
 import type { CacheFolder } from "./cache-folder.ts";
+import { hashFile } from "./hash-file.ts";
 import type { IndexRow } from "./index/cache-index.ts";
 
 export type FileFacts = Pick<AssetVersion, "sizeBytes" | "mtimeNs">;

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import {
   type AssetVersion,
   allNotes,
-  hashFile,
   readNotes,
   removeNotes,
   writeNotes,
 } from "../../src/cache/asset-notes.ts";
 import { type CacheFolder, openCacheFolder } from "../../src/cache/cache-folder.ts";
+import { hashFile } from "../../src/cache/hash-file.ts";
 import { CacheError } from "../../src/errors.ts";
 import { silentLog } from "../../src/ops/log.ts";
 

@@ -1,7 +1,8 @@
 // Fetches assets into a cache directory, over and over until it is killed, and says what it got: a process of the test of
 // killed writers. Arguments: directory, URL of the server, names.
+
 import { AssetCache } from "../../src/cache/asset-cache.ts";
-import { hashFile } from "../../src/cache/asset-notes.ts";
+import { hashFile } from "../../src/cache/hash-file.ts";
 import { recordingContext } from "../job/job-host.ts";
 import { cacheSettings, own } from "./temporary-cache.ts";
 

@@ -1,7 +1,6 @@
 // What is known of an unfinished download, in a JSON file beside it: whether, and with what, it can be gone on with.
-import { type FileHandle, lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import type { Context } from "../../context.ts";
 import { CacheError, errorText } from "../../errors.ts";
 import { isStrong, type ResumablePartial } from "./resume.ts";
 
@@ -19,9 +18,6 @@ export interface PartialVersion {
   readonly etag: string | undefined;
   readonly totalBytes: number | undefined;
 }
-
-/** Read at once. */
-const pieceBytes = 1024 * 1024;
 
 /** Undefined when there are none or they cannot be used. */
 export async function readPartial(partial: string): Promise<PartialNotes | undefined> {
@@ -63,25 +59,6 @@ export function resumable(version: Partial<PartialVersion>, sizeBytes: number): 
   const { etag, totalBytes } = version;
   if (!isStrong(etag) || totalBytes === undefined) return undefined;
   return sizeBytes > 0 && sizeBytes <= totalBytes ? { etag, totalBytes, sizeBytes } : undefined;
-}
-
-/** Adds the first bytes of a file to a hash. Resolves with how many there were. */
-export async function hashStart(
-  file: FileHandle,
-  sizeBytes: number,
-  hasher: Bun.CryptoHasher,
-  { signal }: Context,
-): Promise<number> {
-  const piece = Buffer.allocUnsafe(pieceBytes);
-  let at = 0;
-  while (at < sizeBytes) {
-    signal.throwIfAborted();
-    const { bytesRead } = await file.read(piece, 0, Math.min(pieceBytes, sizeBytes - at), at);
-    if (bytesRead === 0) break;
-    hasher.update(piece.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-  return at;
 }
 
 function notesFile(partial: string): string {

@@ -6,9 +6,9 @@ import { abortable } from "../../abortable.ts";
 import type { Context } from "../../context.ts";
 import { CacheError, errorText } from "../../errors.ts";
 import { byteText } from "../../ops/byte-text.ts";
+import { hashStart } from "../hash-file.ts";
 import {
   findResumable,
-  hashStart,
   type PartialVersion,
   removePartial,
   resumable,

@@ -1,11 +1,13 @@
 // What an index must say of the assets of a directory, made out from their notes: whose size, time of change and
 // content fit is kept, the others are fetched again when they are needed.
+
 import { lstat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import type { Context } from "../../context.ts";
 import { errorText } from "../../errors.ts";
-import { type AssetNotes, type AssetVersion, allNotes, hashFile } from "../asset-notes.ts";
+import { type AssetNotes, type AssetVersion, allNotes } from "../asset-notes.ts";
 import type { CacheFolder } from "../cache-folder.ts";
+import { hashFile } from "../hash-file.ts";
 import type { IndexRow } from "./thread-messages.ts";
 
 export interface NotedRows {

@@ -1,10 +1,12 @@
 // A cache directory in the folder for temporary files, with assets and what is known of them, for tests of the index.
+
 import { Database } from "bun:sqlite";
 import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type AssetVersion, hashFile, writeNotes } from "../../../src/cache/asset-notes.ts";
+import { type AssetVersion, writeNotes } from "../../../src/cache/asset-notes.ts";
 import { type CacheFolder, openCacheFolder } from "../../../src/cache/cache-folder.ts";
+import { hashFile } from "../../../src/cache/hash-file.ts";
 import { CacheIndex } from "../../../src/cache/index/cache-index.ts";
 import type { ThreadOptions } from "../../../src/cache/index/running-thread.ts";
 import type { Context } from "../../../src/context.ts";
