@@ -49,7 +49,9 @@ test("a tree in a hurry is killed without waiting for the grace period", async (
 test("all below a process is ended, not the process itself", async () => {
   const { child } = await startTree("sleep 60 & sleep 61 & echo up; wait; echo; exit 7");
   const { ended } = await sweepBelow(child.pid, { graceMs: 5000 });
-  expect(ended.map(({ name }) => name)).toEqual(["sleep", "sleep"]);
+  // By their number: the name is still the shell's between fork and exec.
+  expect(ended).toHaveLength(2);
+  expect(ended.map(({ pid }) => pid)).not.toContain(child.pid);
   expect(await child.exited).toBe(7);
 });
 
