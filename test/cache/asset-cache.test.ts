@@ -153,7 +153,8 @@ describe("room", () => {
     for (const name of ["a", "b", "c", "d", "e"]) here.server.put(`/${name}`, name.repeat(1024));
     for (const name of ["a", "b", "c"]) await get(cache, here, name);
     // The index counts in seconds: the order of use is made plain.
-    for (const [index, name] of ["b", "a", "c"].entries()) await age(cache, here.path(name), 100 - 10 * index);
+    for (const [index, name] of ["b", "a", "c"].entries())
+      await age(cache, here.path(name), 100 - 10 * index);
     return cache;
   }
   const names = async (here: TemporaryCache) => (await readdir(join(here.directory, "server"))).sort();
