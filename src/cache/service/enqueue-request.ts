@@ -1,6 +1,6 @@
 // What `POST /enqueue` asks for: the body, checked, with the stock service's refusals (protocol 6). Pure.
 import { z } from "zod";
-import { assetNameProblem, assetTypes } from "../asset-name.ts";
+import { assetNameProblem, assetTypes, hasControlCharacters } from "../asset-name.ts";
 import { parseObject } from "./service-call.ts";
 import type { ServedAsset, ServedSync } from "./service-protocol.ts";
 
@@ -13,8 +13,7 @@ const maxTextBytes = 4096;
 const text = z
   .string()
   .min(1)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they could forge lines of the log
-  .refine((value) => !/[\x00-\x1f\x7f]/.test(value) && Buffer.byteLength(value) <= maxTextBytes);
+  .refine((value) => !hasControlCharacters(value) && Buffer.byteLength(value) <= maxTextBytes);
 
 const name = text.refine((value) => assetNameProblem(value) === undefined);
 
