@@ -8,6 +8,7 @@ import { maxDelayMs, type NumberRange } from "./stock-keys.ts";
 const delay = (fallback: number, min = 1): NumberRange => ({ fallback, min, max: maxDelayMs });
 const kib = 1024;
 const mib = 1024 * kib;
+const week = 7 * 24 * 3_600_000;
 const size = (fallback: number): NumberRange => ({ fallback, min: 64 * kib, max: 1024 * mib });
 
 const ranges: { readonly [T in keyof OwnSettings]: Readonly<Record<keyof OwnSettings[T], NumberRange>> } = {
@@ -18,7 +19,18 @@ const ranges: { readonly [T in keyof OwnSettings]: Readonly<Record<keyof OwnSett
     websocketMs: delay(20_000),
   },
   stop: { graceMs: delay(30_000, 0), totalMs: delay(60_000) },
-  report: { intervalMs: delay(10_000, 10), parallelUploads: { fallback: 4, min: 1, max: 64 } },
+  report: {
+    intervalMs: delay(10_000, 10),
+    watchedIntervalMs: delay(1000, 10),
+    parallelUploads: { fallback: 4, min: 1, max: 64 },
+  },
+  spool: {
+    triesBefore: { fallback: 4, min: 1, max: 1_000_000 },
+    retryDelayMs: delay(5000),
+    maxRetryDelayMs: delay(60_000),
+    keepRefusedMs: delay(week, 0),
+    keepRefusedBytes: { fallback: 1024 * mib, min: 0, max: 1024 * 1024 * mib },
+  },
   cache: {
     retryDelayMs: delay(5000),
     maxRetryDelayMs: delay(60_000),

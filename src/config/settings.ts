@@ -42,6 +42,8 @@ export interface Settings {
   /** `$OPENQA_BASEDIR/openqa`. */
   readonly projectDirectory: string;
   readonly poolDirectory: string;
+  /** What all slots of this host keep beside the pools: the spool, the permits of the start throttle. */
+  readonly stateDirectory: string;
   /** Undefined: caching is off. */
   readonly cache: CacheSettings | undefined;
   readonly upload: {
@@ -168,7 +170,19 @@ export interface OwnSettings {
   };
   readonly report: {
     readonly intervalMs: number;
+    /** While somebody watches the job. */
+    readonly watchedIntervalMs: number;
     readonly parallelUploads: number;
+  };
+  readonly spool: {
+    /** Tries of a call at the end of a job while the web UI is away; then the job goes to the spool. */
+    readonly triesBefore: number;
+    /** Wait between tries to deliver from the spool: it doubles from the first to the second. */
+    readonly retryDelayMs: number;
+    readonly maxRetryDelayMs: number;
+    /** What a web UI has refused for good is kept for so long, and up to so many bytes for each slot. */
+    readonly keepRefusedMs: number;
+    readonly keepRefusedBytes: number;
   };
   readonly cache: {
     /** Wait between tries of a download: it doubles from the first to the second. */

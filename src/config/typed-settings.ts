@@ -130,7 +130,8 @@ function projectFolders({ instance, program }: Layers) {
     resolve(program.cwd, base, "openqa"),
   );
   const poolDirectory = projectDirectory.map((directory) => `${directory}/pool/${instance.value}`);
-  return { projectDirectory, poolDirectory };
+  const stateDirectory = projectDirectory.map((directory) => `${directory}/pool/.openqa-worker`);
+  return { projectDirectory, poolDirectory, stateDirectory };
 }
 
 function atLeastOne(tries: number): number {

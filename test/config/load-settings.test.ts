@@ -70,6 +70,7 @@ test("without any file the defaults hold, with a line about it", async () => {
     arch: undefined,
     projectDirectory: project,
     poolDirectory: `${project}/pool/1`,
+    stateDirectory: `${project}/pool/.openqa-worker`,
     cache: undefined,
     upload: { local: true, chunkBytes: 10_000_000, chunkTries: 10, firstChunkRetryDelayMs: 5000 },
     statusMinIntervalMs: 60_000,
@@ -97,7 +98,14 @@ test("without any file the defaults hold, with a line about it", async () => {
     own: {
       timeouts: { answerMs: 60_000, idleMs: 60_000, requestMs: 300_000, websocketMs: 20_000 },
       stop: { graceMs: 30_000, totalMs: 60_000 },
-      report: { intervalMs: 10_000, parallelUploads: 4 },
+      report: { intervalMs: 10_000, watchedIntervalMs: 1000, parallelUploads: 4 },
+      spool: {
+        triesBefore: 4,
+        retryDelayMs: 5000,
+        maxRetryDelayMs: 60_000,
+        keepRefusedMs: 604_800_000,
+        keepRefusedBytes: 1_073_741_824,
+      },
       cache: {
         retryDelayMs: 5000,
         maxRetryDelayMs: 60_000,

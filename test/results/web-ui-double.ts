@@ -1,10 +1,12 @@
 // A web UI for tests of reporting and uploads: a real server whose answers a test scripts, and the real client.
+
 import type { Settings } from "../../src/config/settings.ts";
 import type { Context } from "../../src/context.ts";
 import { Logger } from "../../src/ops/log.ts";
 import { RestClient } from "../../src/webui/rest-client.ts";
 import type { WebUi } from "../../src/webui/web-ui.ts";
 import { type FormEntry, readMultipart } from "../support/multipart.ts";
+import { smallOwnSettings } from "../support/small-settings.ts";
 
 export interface Arrived {
   readonly method: string;
@@ -134,18 +136,9 @@ export function settingsWith(
   return {
     upload: { local: false, chunkBytes: 1000, chunkTries: 3, firstChunkRetryDelayMs: 1, ...upload },
     own: {
-      timeouts: { answerMs: 5000, idleMs: 5000, requestMs: 20_000, websocketMs: 1000 },
-      stop: { graceMs: 1000, totalMs: 1000 },
-      cache: {
-        retryDelayMs: 1,
-        maxRetryDelayMs: 1,
-        minBytesPerWindow: 1,
-        rateWindowMs: 1000,
-        lockRetryMs: 1,
-        indexWaitMs: 1000,
-      },
-      report: { intervalMs: 10, parallelUploads: 2, ...report },
-      limits: { maxFrameBytes: 1e6, maxJobMessageBytes: 1e6, maxResultFileBytes: 1e6 },
+      ...smallOwnSettings,
+      timeouts: { ...smallOwnSettings.timeouts, requestMs: 20_000 },
+      report: { intervalMs: 10, watchedIntervalMs: 10, parallelUploads: 2, ...report },
     },
   };
 }

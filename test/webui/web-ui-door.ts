@@ -1,9 +1,11 @@
 // A raw socket server that plays a web UI: reads whole requests, answers bytes, or misbehaves. And a client for it.
+
 import { createServer, type Server, type Socket } from "node:net";
 import type { Settings, WebUiHostSettings } from "../../src/config/settings.ts";
 import type { Context } from "../../src/context.ts";
 import { type LogEntry, Logger } from "../../src/ops/log.ts";
 import { RestClient, type RestClientOptions } from "../../src/webui/rest-client.ts";
+import { smallOwnSettings } from "../support/small-settings.ts";
 
 export interface RawRequest {
   readonly line: string;
@@ -102,21 +104,6 @@ export function trickle(ms: number): Play {
   };
 }
 
-export const ownSettings: Settings["own"] = {
-  timeouts: { answerMs: 5000, idleMs: 5000, requestMs: 5000, websocketMs: 5000 },
-  stop: { graceMs: 1, totalMs: 1 },
-  cache: {
-    retryDelayMs: 1,
-    maxRetryDelayMs: 1,
-    minBytesPerWindow: 1,
-    rateWindowMs: 1000,
-    lockRetryMs: 1,
-    indexWaitMs: 1000,
-  },
-  report: { intervalMs: 1, parallelUploads: 1 },
-  limits: { maxFrameBytes: 1024 * 1024, maxJobMessageBytes: 512 * 1024, maxResultFileBytes: 1 },
-};
-
 export interface ClientChanges extends Omit<Partial<RestClientOptions>, "host" | "settings"> {
   readonly host?: Partial<WebUiHostSettings>;
   readonly timeouts?: Partial<Settings["own"]["timeouts"]>;
@@ -140,9 +127,9 @@ export function clientFor(url: string, changes: ClientChanges = {}): RestClient 
     settings: {
       restTries,
       own: {
-        ...ownSettings,
-        timeouts: { ...ownSettings.timeouts, ...timeouts },
-        limits: { ...ownSettings.limits, ...limits },
+        ...smallOwnSettings,
+        timeouts: { ...smallOwnSettings.timeouts, ...timeouts },
+        limits: { ...smallOwnSettings.limits, ...limits },
       },
     },
     random: () => 0,
