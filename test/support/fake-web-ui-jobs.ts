@@ -2,6 +2,7 @@
 // No sockets here.
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { descendantsOf, parentsIn, type Sequence } from "./fake-web-ui-queues.ts";
 import { type FormEntry, readChunk } from "./multipart.ts";
 
 export type Generation = 2023 | 2026;
@@ -32,6 +33,8 @@ export interface FakeWorker {
   readonly key: string;
   capabilities: URLSearchParams;
   currentJob: number | undefined;
+  /** Its last message was a status without a job although it has one. */
+  isForgiven: boolean;
 }
 
 export interface Answer {
@@ -48,10 +51,16 @@ export class Jobs {
   readonly workers = new Map<number, FakeWorker>();
   private readonly partialAssets = new Map<string, Buffer[]>();
 
-  private readonly generation: Generation;
+  /** Parents of directly chained jobs by child. */
+  private readonly parents = new Map<number, number>();
 
-  constructor(generation: Generation) {
+  private readonly generation: Generation;
+  /** Sends a worker a command, now or when its websocket is back. */
+  private readonly command: (workerId: number, message: object) => void;
+
+  constructor(generation: Generation, command: (workerId: number, message: object) => void = () => {}) {
     this.generation = generation;
+    this.command = command;
   }
 
   add(settings: Record<string, unknown>): FakeJob {
@@ -79,7 +88,7 @@ export class Jobs {
   /** The job as it stands in `grab_job`. */
   asSent({ id, settings, state, result, assignedWorker }: FakeJob): object {
     const name = `fake-job${id}`;
-    const nulls = { blocked_by_id: null, clone_id: null, t_started: null, t_finished: null, group_id: null };
+    const nulls = { clone_id: null, t_started: null, t_finished: null, group_id: null };
     return {
       id,
       name,
@@ -89,6 +98,7 @@ export class Jobs {
       result,
       priority: 50,
       assigned_worker_id: assignedWorker,
+      blocked_by_id: this.parents.get(id) ?? null,
       ...nulls,
     };
   }
@@ -100,6 +110,11 @@ export class Jobs {
     const { state, result, reason, assignedWorker, clone } = job;
     const clone_id = clone?.id ?? null;
     return ok({ job: { id, state, result, reason, clone_id, assigned_worker_id: assignedWorker ?? null } });
+  }
+
+  /** Makes jobs depend on each other; the sequence names them by id. */
+  chain(sequence: Sequence): void {
+    for (const [child, parent] of parentsIn(sequence)) this.parents.set(child, parent);
   }
 
   assign(job: FakeJob, workerId: number): void {
@@ -116,7 +131,7 @@ export class Jobs {
     const key = `${query.get("host")}:${query.get("instance")}`;
     const known = [...this.workers.values()].find((worker) => worker.key === key);
     const id = known?.id ?? this.workers.size + 1;
-    const worker = known ?? { id, key, capabilities: query, currentJob: undefined };
+    const worker = known ?? { id, key, capabilities: query, currentJob: undefined, isForgiven: false };
     worker.capabilities = query;
     this.workers.set(id, worker);
     this.abandonJobs(worker, query.getAll("job_id"));
@@ -150,16 +165,43 @@ export class Jobs {
       if (worker.currentJob === job.id) worker.currentJob = undefined;
   }
 
+  /** The other jobs that cannot run any more; assigned workers are told of each. */
+  private stopDescendants({ id }: FakeJob): void {
+    for (const other of descendantsOf(id, this.parents)) {
+      const job = this.jobs.get(other);
+      if (job?.result !== "none") continue;
+      const hasBegun = job.state !== "scheduled" && job.state !== "assigned";
+      job.result = hasBegun ? "parallel_failed" : "skipped";
+      if (!hasBegun) job.state = "cancelled";
+      if (job.assignedWorker !== undefined)
+        this.command(job.assignedWorker, { type: "cancel", jobid: job.id });
+    }
+  }
+
+  /** A slot that has a job but says that it has none is forgiven once: the status may have crossed the offer. */
+  private judgeIdleness(workerId: number, message: Record<string, unknown>, assigned: FakeJob[]): void {
+    const worker = this.workerOf(workerId);
+    const isStatus = message["type"] === "worker_status" && message["status"] !== "broken";
+    const isIdle = isStatus && !isObject(message["job"]) && assigned.length > 0;
+    if (isIdle && worker.isForgiven) for (const job of assigned) this.reschedule(job);
+    worker.isForgiven = isIdle && !worker.isForgiven;
+  }
+
   /** A message of a worker; returns the answer, if there is one. */
   message(workerId: number, message: Record<string, unknown>): object | undefined {
     const assigned = [...this.jobs.values()].filter(
       (job) => job.assignedWorker === workerId && job.state === "assigned",
     );
+    this.judgeIdleness(workerId, message, assigned);
     switch (message["type"]) {
       case "worker_status":
         return this.generation === 2023 ? { type: "info", population: 1 } : { type: "info", seen: 1 };
       case "accepted":
-        for (const job of assigned) if (String(job.id) === String(message["jobid"])) job.state = "setup";
+        for (const job of assigned)
+          if (String(job.id) === String(message["jobid"])) {
+            job.state = "setup";
+            this.workerOf(workerId).currentJob = job.id;
+          }
         return undefined;
       case "rejected": {
         const ids = Array.isArray(message["job_ids"]) ? message["job_ids"].map(String) : [];
@@ -327,6 +369,7 @@ export class Jobs {
     const noTests = result === "incomplete" ? "no test modules scheduled/uploaded" : null;
     if (isFirst || job.reason === null) job.reason = sentReason ?? job.reason ?? noTests;
     this.finish(job, result);
+    if (isFirst && !["passed", "softfailed"].includes(result)) this.stopDescendants(job);
     return ok({ reason: sentReason, result: job.result });
   }
 

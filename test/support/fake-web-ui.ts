@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import type { ServerWebSocket } from "bun";
 import { FakeAssets } from "./fake-web-ui-assets.ts";
 import { type Answer, type FakeJob, type Generation, isObject, Jobs } from "./fake-web-ui-jobs.ts";
+import { grabJobsMessage, mapSequence, type Sequence } from "./fake-web-ui-queues.ts";
 import {
   isMessage,
   isRequest,
@@ -55,6 +56,8 @@ export class FakeWebUi {
   private readonly server: Bun.Server<SocketOwner>;
   private readonly door: Door;
   private readonly sockets = new Map<number, ServerWebSocket<SocketOwner>>();
+  /** Commands for workers whose websocket is down, by worker id. */
+  private readonly unsent = new Map<number, object[]>();
   private faults: Fault[] = [];
 
   constructor({
@@ -65,7 +68,7 @@ export class FakeWebUi {
     this.key = key;
     this.secret = secret;
     this.generation = generation;
-    this.state = new Jobs(generation);
+    this.state = new Jobs(generation, (workerId, message) => this.command(workerId, message));
     this.server = Bun.serve<SocketOwner>({
       port: 0,
       hostname: "127.0.0.1",
@@ -178,11 +181,41 @@ export class FakeWebUi {
     this.send(workerId, { type: "grab_job", job: this.state.asSent(job) });
   }
 
-  /** As a user does it: the job is cancelled for the server, the worker is told. */
+  /**
+   * Makes jobs and sends them as a queue of directly chained ones. The sequence names them by their place in the list,
+   * from 0. All have one JOBTOKEN.
+   */
+  offerQueue(
+    settings: readonly Record<string, unknown>[],
+    sequence: Sequence,
+    workerId = this.onlyWorker(),
+  ): FakeJob[] {
+    const JOBTOKEN = `queue${this.state.jobs.size + 1}`;
+    const jobs = settings.map((each) => this.state.add({ JOBTOKEN, ...each }));
+    this.offerQueueAgain(jobs, sequence, workerId);
+    return jobs;
+  }
+
+  /** The same jobs once more; the sequence names them by their place in the list. */
+  offerQueueAgain(jobs: readonly FakeJob[], sequence: Sequence, workerId = this.onlyWorker()): void {
+    const byId = mapSequence(sequence, (place) => jobs[place]?.id ?? 0);
+    this.state.chain(byId);
+    for (const job of jobs) if (job.state === "scheduled") this.state.assign(job, workerId);
+    this.send(
+      workerId,
+      grabJobsMessage(jobs, byId, workerId, (job) => this.state.asSent(job)),
+    );
+  }
+
+  /** As a user does it: the job is cancelled for the server, the worker is told, at once or when it is back. */
   cancel(job: FakeJob): void {
-    const worker = job.assignedWorker;
     this.state.cancel(job);
-    if (worker !== undefined) this.send(worker, { type: "cancel", jobid: job.id });
+    this.tell(job, "cancel");
+  }
+
+  /** Sends a message about a job to its worker: a stop, a live view, a developer session. */
+  tell({ id, assignedWorker }: FakeJob, type: string): void {
+    if (assignedWorker !== undefined) this.command(assignedWorker, { type, jobid: id });
   }
 
   /** Sends an object as JSON, a string as it is. */
@@ -194,6 +227,11 @@ export class FakeWebUi {
 
   dropWebsockets(code = 1008, reason = "Connection terminated from WebSocket server - thought dead"): void {
     for (const socket of this.sockets.values()) socket.close(code, reason);
+  }
+
+  private command(workerId: number, message: object): void {
+    if (this.sockets.has(workerId)) this.send(workerId, message);
+    else this.unsent.set(workerId, [...(this.unsent.get(workerId) ?? []), message]);
   }
 
   private onlyWorker(): number {
@@ -308,6 +346,9 @@ export class FakeWebUi {
     const old = this.sockets.get(socket.data.workerId);
     this.sockets.set(socket.data.workerId, socket);
     old?.close(1008, "only one connection per worker allowed, finishing old one in favor of new one");
+    const waiting = this.unsent.get(socket.data.workerId) ?? [];
+    this.unsent.delete(socket.data.workerId);
+    for (const message of waiting) socket.sendText(JSON.stringify(message));
   }
 
   private received(socket: ServerWebSocket<SocketOwner>, text: string): void {
