@@ -52,7 +52,7 @@ test("many that want one asset at once share a download", async () => {
   expect(here.server.statuses.sort()).toEqual([200, 304, 304, 304, 304]);
 });
 
-describe("the old copy stays", () => {
+describe("the old copy stays, but is not passed off as current (field lesson 17)", () => {
   test.each([
     ["is refused", 404, AssetRefusedError],
     ["cannot be had", 503, CacheError],
@@ -170,7 +170,7 @@ describe("room", () => {
     expect(rows.map(({ path }) => path)).not.toContain(here.path("b"));
   });
 
-  test("is not made by what is in use or being fetched", async () => {
+  test("is not made by what is in use or being fetched (field lesson 16)", async () => {
     await using here = await TemporaryCache.make();
     const cache = await filled(here);
     const { pin } = await cache.get(here.request("b"), recordingContext());

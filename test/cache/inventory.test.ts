@@ -59,7 +59,7 @@ test("figures tell what there is and what goes on", async () => {
 });
 
 describe("verification", () => {
-  test("finds what is not as it was fetched, even with the old time of change, and it is fetched again", async () => {
+  test("finds what is not as it was fetched, even with the old time of change, and it is fetched again (field lesson 41)", async () => {
     await using here = await TemporaryCache.make();
     const cache = await withAssets(here, "good", "rotten", "short", "gone");
     const { atime, mtime } = await stat(here.path("rotten"));

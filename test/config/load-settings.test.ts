@@ -47,7 +47,7 @@ test("settings cannot be changed, at any depth", async () => {
   expect(isFrozen(await sandbox.load())).toBe(true);
 });
 
-test("without any file the defaults hold, with a line about it", async () => {
+test("without any file the defaults hold, with a line about it (field lesson 34)", async () => {
   await using sandbox = await Sandbox.create();
   const { origins, ...settings } = await sandbox.load();
   const project = join(sandbox.base, "openqa");

@@ -37,7 +37,7 @@ describe("the command that runs isotovideo", () => {
     expect(commandFor(settings)).toEqual(command);
   });
 
-  test("is rootless podman for a repository of os-autoinst", () => {
+  test("is rootless podman with a home per pool for a repository of os-autoinst (field lesson 40)", () => {
     const line = isotovideoCommandLine({ ...facts, settings: { OS_AUTOINST_GIT_REPO: "https://g/os.git" } });
     expect(line.command).toEqual([
       "podman",

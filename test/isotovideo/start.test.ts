@@ -129,7 +129,7 @@ describe("the supervisor", () => {
     await run.kill();
   });
 
-  test("ends all that isotovideo leaves, however hard to get rid of, and says so", async () => {
+  test("ends all that isotovideo leaves, however hard to get rid of, and says so (field lesson 6)", async () => {
     const run = await pool.startFake(nastyAndQuick);
     expect(await run.ended).toEqual({ kind: "exited", code: 4 });
     expect(await pool.alive()).toEqual([]);
@@ -153,7 +153,7 @@ describe("the supervisor", () => {
 });
 
 describe("stopping", () => {
-  test("tells isotovideo alone, which finishes with the help of its children", async () => {
+  test("tells isotovideo alone, which finishes with the help of its children (field lesson 6)", async () => {
     const run = await pool.start(
       `sleep 60 & child=$!
        trap 'sleep 0.2; kill -0 $child && echo "encoder alive"; exit 1' TERM
@@ -165,7 +165,7 @@ describe("stopping", () => {
     expect(await pool.alive()).toEqual([]);
   });
 
-  test("waits for the grace period, also when asked again, then ends all", async () => {
+  test("waits for the grace period, also when asked again, then ends all (field lesson 5)", async () => {
     const run = await pool.startFake(nasty, 300);
     const begin = performance.now();
     void run.stop();

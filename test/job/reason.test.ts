@@ -31,7 +31,7 @@ function reason(stopReason: StopReason, more: Partial<ReasonInput> = {}): string
   });
 }
 
-describe("every form of a reason, which servers match", () => {
+describe("every form of a reason, which servers match (field lesson 26; disk full: field lesson 27)", () => {
   const failed = (category: SetupFailure["category"], text: string) => ({
     failure: new SetupFailure(category, text),
   });

@@ -148,7 +148,7 @@ test("a server that never answers the last chunk is asked for the asset after th
   expect(chunksOf(ui.requests)).toBe("1/3 2/3 3/3");
 });
 
-test("a chunk that used up its tries is given up, and the server told to drop the file", async () => {
+test("a chunk that used up its tries is given up, and the server told to drop the file (field lesson 23)", async () => {
   const server = new AssetServer();
   await using ui = new WebUiDouble(faulty(server, 2, 9, () => refusal(500, "disk full")));
   await using pool = await TemporaryPool.make({ "assets_private/a.bin": content });
@@ -267,9 +267,12 @@ test.each([
   [26, 5000, 0, 30_000],
   [100, 5000, 0, 30_000],
   [3, 10, 0.5, 35],
-])("after failure %d with delay %d ms and random %d it waits %d ms", (failed, first, random, expected) => {
-  expect(chunkRetryDelayMs(failed, first, random)).toBe(expected);
-});
+])(
+  "after failure %d with delay %d ms and random %d it waits %d ms (field lesson 23)",
+  (failed, first, random, expected) => {
+    expect(chunkRetryDelayMs(failed, first, random)).toBe(expected);
+  },
+);
 
 test.each([
   [0, 10, 1],

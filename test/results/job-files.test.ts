@@ -124,7 +124,7 @@ test("each upload is announced first; the last line of autoinst-log.txt is its o
   expect(lines?.at(-1)).toBe("Uploading autoinst-log.txt");
 });
 
-test("vars.json is redacted before it is read for the upload", async () => {
+test("vars.json is redacted before it is read for the upload (field lesson 33)", async () => {
   await using ui = new WebUiDouble();
   await using pool = await TemporaryPool.make({ "vars.json": '{"_SECRET_X":"secret"}' });
   const redactVars = async () => {
@@ -137,7 +137,7 @@ test("vars.json is redacted before it is read for the upload", async () => {
   ]);
 });
 
-test("vars.json that cannot be redacted stays here, the other logs go up", async () => {
+test("vars.json that cannot be redacted stays here, the other logs go up (field lesson 33)", async () => {
   await using ui = new WebUiDouble();
   await using pool = await TemporaryPool.make({ ...logs, "vars.json": "{", serial0: "" });
   const redactVars = () => Promise.reject(new Error("not JSON"));

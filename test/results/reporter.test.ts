@@ -333,7 +333,7 @@ test("an empty test order is one", async () => {
   });
 });
 
-test("the last post has the whole order and all results, nothing running, then the files go up", async () => {
+test("the last post has the whole order and all results, nothing running, then the files go up (field lesson 31)", async () => {
   await using ui = new WebUiDouble();
   const files = { ...picture("a.png"), "testresults/b.txt": "b" };
   await using pool = await TemporaryPool.make({
@@ -360,7 +360,7 @@ test("the last post has the whole order and all results, nothing running, then t
   expect(ui.uploads).toHaveLength(3);
 });
 
-test("a job whose isotovideo has left nothing gets a last post all the same", async () => {
+test("a job whose isotovideo has left nothing gets a last post all the same (field lesson 31)", async () => {
   await using ui = new WebUiDouble();
   await using pool = await TemporaryPool.make();
   expect(await reporterFor(ui, pool).finish(recordingContext())).toBeUndefined();

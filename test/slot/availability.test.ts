@@ -14,7 +14,7 @@ const cases: readonly (readonly [string, readonly number[], boolean])[] = [
   ["unreadable load", [], false],
 ];
 
-describe("critical load", () => {
+describe("critical load (field lesson 28)", () => {
   test.each(cases)("%s", (_, loads, isCritical) => {
     expect(criticalLoad(loads, 40) !== undefined).toBe(isCritical);
   });
@@ -51,7 +51,7 @@ describe("a cache whose disk hangs", () => {
     );
   }, 20_000);
 
-  test("does not keep the worker from stopping", async () => {
+  test("does not keep the worker from stopping (field lesson 12)", async () => {
     const stop = new AbortController();
     const checked = (await onHangingDisk(stop.signal)).check();
     stop.abort(new Error("stopped"));

@@ -21,7 +21,7 @@ test("the hash is over path, query and whole seconds", () => {
   });
 });
 
-test("without credentials only the time goes out", () => {
+test("without credentials only the time goes out (field lesson 34)", () => {
   expect(Object.keys(requestHeaders("/p", undefined, 0))).toEqual(["Accept", "X-API-Microtime"]);
 });
 

@@ -35,7 +35,7 @@ test("this machine's own lscpu and memory are read", async () => {
   expect(context.entries).toEqual([]);
 });
 
-test("without lscpu and memory figures the worker goes on, and says so", async () => {
+test("without lscpu and memory figures the worker goes on, and says so (field lesson 34)", async () => {
   const context = testContext();
   const missing = () => Promise.reject(new Error("spawn lscpu ENOENT"));
   const sources = { nodeName: "vm", arch: undefined, lscpu: missing, meminfoFile: "/nonexistent" };

@@ -103,7 +103,7 @@ test("a big file does not go through memory as a whole", async () => {
   expect(peak - before).toBeLessThan(bigBytes / 2);
 });
 
-test("an upload that nobody takes ends by the idle deadline", async () => {
+test("an upload that nobody takes ends by the idle deadline (field lesson 42)", async () => {
   await using server = await WebUiDoor.open(({ socket }) => socket.pause());
   server.headOnly = true;
   const client = clientFor(server.url, { timeouts: { idleMs: 50 } });

@@ -57,6 +57,7 @@ test.each<[Play, "disabled" | "failed", string]>([
     "Failed to register at ui - 426 response: Incompatible websocket API version at x.",
   ],
   [answer("404 Not Found", ""), "disabled", "Failed to register at ui - 404 response: Not Found"],
+  // A clock that is off disables nothing: field lesson 35.
   [
     answer(403, '{"error":"timestamp mismatch"}'),
     "failed",

@@ -19,7 +19,7 @@ test("an error of the websocket counts only when there is no other", () => {
   expect(errors(["websocket", "1"], ["websocket", "2"]).text()).toBe("2");
 });
 
-test("a success clears the errors of its kind and no others", () => {
+test("a success clears the errors of its kind and no others (field lesson 25)", () => {
   const memory = errors(["a", "1"], ["b", "2"], ["websocket", "3"]);
   memory.clear("b");
   expect(memory.text()).toBe("1");

@@ -108,7 +108,7 @@ test("a call that recovers is answered, and each failed try is logged with what 
   expect(client.errors.text()).toBe(undefined);
 });
 
-test("the error of an exhausted critical call is remembered, that of another is not", async () => {
+test("the error of an exhausted critical call is remembered, that of another is not (field lesson 25)", async () => {
   await using server = await WebUiDoor.open(answer("500 Oops"));
   const client = clientFor(server.url);
   await client.call({ ...request, remembered: false }, testContext()).catch(() => {});
@@ -169,7 +169,7 @@ test("what is signed is what is sent", async () => {
   expect(seen!.headers).toMatchObject({ "x-api-key": "KEY", "x-api-hash": hash, accept: "application/json" });
 });
 
-test("a call with one try does not use a connection that was used before", async () => {
+test("a call with one try does not use a connection that was used before (field lesson 42)", async () => {
   await using server = await WebUiDoor.open(answer(200));
   const client = clientFor(server.url);
   await client.call(request, testContext());
@@ -223,7 +223,7 @@ test("without an explicit port there is nothing to add to", async () => {
   expect(urls).toEqual(["https://ui/l"]);
 });
 
-test("the redirect at start moves everything after it; the name stays", async () => {
+test("the redirect at start moves everything after it; the name stays (field lesson 36)", async () => {
   await using target = await WebUiDoor.open(answer(200));
   await using server = await WebUiDoor.open(answer(302, "", [`Location: ${target.url}/elsewhere`]));
   const client = clientFor(`${server.url}/path`);

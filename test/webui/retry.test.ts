@@ -3,7 +3,7 @@ import { ApiError } from "../../src/errors.ts";
 import { connectionError, refusal, verdictOf } from "../../src/webui/retry.ts";
 import { retryTable } from "./retry-table.ts";
 
-test.each([...retryTable])("%p is %s", (result, verdict) => {
+test.each([...retryTable])("%p is %s (field lesson 22)", (result, verdict) => {
   expect(verdictOf(result)).toBe(verdict);
   if (typeof result === "number") expect(new ApiError("", result).isFinal).toBe(verdict === "final");
 });

@@ -47,7 +47,7 @@ test("without acknowledgements the interval counts from the sending", async () =
   });
 });
 
-test("it counts from the acknowledgement, and a server known to acknowledge is not flooded", async () => {
+test("it counts from the acknowledgement, and a server known to acknowledge is not flooded (field lesson 37)", async () => {
   await play({}, async (statuses, sent) => {
     statuses.sendNow();
     await pass(100);

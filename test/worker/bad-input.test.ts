@@ -466,7 +466,7 @@ describe("a web UI that", () => {
   );
 
   test(
-    "goes away while a job runs, for longer than all tries, ends no job",
+    "goes away while a job runs, for longer than all tries, ends no job (field lesson 22)",
     async () => {
       const { ui, worker } = await openHost();
       const job = ui.offer({ ...plainJob, FAKE_SECONDS: "4" });
@@ -483,7 +483,7 @@ describe("a web UI that", () => {
   );
 
   test(
-    "closes the websocket while a job runs is told about the job again",
+    "closes the websocket while a job runs is told about the job again (field lesson 8)",
     async () => {
       const { ui } = await openHost();
       const job = ui.offer({ ...slowJob, FAKE_LINGER: "2" });
@@ -502,7 +502,7 @@ describe("a web UI that", () => {
   );
 
   test(
-    "has given the job up (400 to a status post) ends it as api failure",
+    "has given the job up (400 to a status post) ends it as api failure (field lesson 9)",
     async () => {
       const { ui, worker } = await openHost();
       const job = ui.offer(longJob);
@@ -521,7 +521,7 @@ describe("a web UI that", () => {
   );
 
   test(
-    "has given the job up (404 to an upload) ends it as api failure",
+    "has given the job up (404 to an upload) ends it as api failure (field lesson 9)",
     async () => {
       const { ui, worker } = await openHost();
       ui.fault(/artefact/, { status: 404, body: '{"error":"No worker assigned"}' }, Infinity);
@@ -548,7 +548,7 @@ describe("a web UI that", () => {
     ];
   for (const { file, result, reason, missing } of refusedFiles)
     test(
-      `refuses ${file}: the reason says so, no result is claimed that is not there`,
+      `refuses ${file}: the reason says so, no result is claimed that is not there (field lesson 24)`,
       async () => {
         const { ui } = await openHost({ global: { LOCAL_UPLOAD: 0 } });
         const refusal: FaultAction = { status: 400, body: '{"error":"no"}' };

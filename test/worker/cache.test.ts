@@ -219,7 +219,7 @@ describe("in the middle of", () => {
   for (const middle of middles)
     for (const stop of stops)
       test(
-        `${middle.title}: ${stop.title} ends the job at once, and nothing is left over`,
+        `${middle.title}: ${stop.title} ends the job at once, and nothing is left over (field lesson 30)`,
         async () => {
           const host = await openCachingHost();
           await middle.prepare(host);
@@ -270,7 +270,7 @@ describe("in the middle of", () => {
   }
 });
 
-describe("a set-up fails with a clear reason, and the next one works:", () => {
+describe("a set-up fails with a clear reason, and the next one works (field lesson 19):", () => {
   test(
     "an asset that the web UI does not have",
     async () => {
@@ -453,7 +453,7 @@ describe("a cache directory", () => {
   );
 
   test(
-    "that is a file makes the slot unavailable until it is mended",
+    "that is a file makes the slot unavailable until it is mended (field lesson 13)",
     async () => {
       const place = await openCachePlace();
       await writeFile(place.cacheDirectory, "no folder");
@@ -495,7 +495,7 @@ describe("a cache directory", () => {
   }
 
   test(
-    "on a full disk makes the slot unavailable, and an asset that can never fit costs no other one its place",
+    "on a full disk makes the slot unavailable, and an asset that can never fit costs no other one its place (field lesson 27)",
     async () => {
       const place = await openCachePlace();
       await mkdir(place.cacheDirectory);

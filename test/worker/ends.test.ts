@@ -169,7 +169,7 @@ const ends: readonly End[] = [
     ...setupLogs,
   },
   {
-    title: "cancelled during the set-up",
+    title: "cancelled during the set-up (field lesson 30)",
     settings: longJob,
     options: { global: slowHook },
     cause: async ({ ui, worker }, job) => {
@@ -243,7 +243,7 @@ describe("a job ends", () => {
   }
 });
 
-describe("the worker is told to end", () => {
+describe("the worker is told to end (field lesson 38: HUP twice is HUP once, TERM overrides it)", () => {
   const quit = { result: "incomplete", reason: quitText };
 
   for (const signal of ["SIGTERM", "SIGINT"] as const)
@@ -340,7 +340,7 @@ describe("the worker is told to end", () => {
   );
 
   test(
-    "the total deadline bounds an end to which the web UI gives no answer",
+    "the total deadline bounds an end to which the web UI gives no answer (field lesson 1)",
     async () => {
       const { ui, worker } = await openHost({ own: { "stop.total_ms": 3000, "timeouts.answer_ms": 50_000 } });
       await runningJob(ui);
@@ -413,7 +413,7 @@ describe("the worker is told to end", () => {
   );
 
   test(
-    "a job offered while stopping is rejected",
+    "a job offered while stopping is rejected (field lesson 2)",
     async () => {
       const { ui, worker } = await openHost();
       await runningJob(ui, { FAKE_IGNORE_TERM: "1" });

@@ -18,7 +18,7 @@ const testMs = 60_000;
 const longJob = { ...plainJob, FAKE_SECONDS: "1.2", FAKE_LINGER: "60" };
 
 test(
-  "an end that the web UI never confirms makes the slot register again without the job",
+  "an end that the web UI never confirms makes the slot register again without the job (field lesson 1)",
   async () => {
     const { ui } = await openHost();
     const job = ui.offer(plainJob);

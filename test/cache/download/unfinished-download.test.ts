@@ -95,7 +95,7 @@ describe("of a file that is complete already", () => {
   });
 });
 
-test("what a download that was killed has left is gone on with by another process", async () => {
+test("what a download that was killed has left is gone on with by another process (field lesson 18)", async () => {
   server.answers = [file(content, { etag: v1, stallAfter: 3_000_000 }), file(content, { etag: v1 })];
   const killed = spawnDownloader([], downloads.partial);
   while ((await downloads.sizeBytes()) < 1_000_000) await Bun.sleep(1);

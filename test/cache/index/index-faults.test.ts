@@ -23,7 +23,7 @@ test.each([
   ["SQLITE_CANTOPEN", "unable to open database file", undefined],
   ["SQLITE_READONLY", "attempt to write a readonly database", undefined],
   ["EACCES", "permission denied", undefined],
-] as const)("%s (%s): the file is %p", (code, text, fault) => {
+] as const)("%s (%s): the file is %p (field lesson 14)", (code, text, fault) => {
   expect(faultOf(failure(code, text))).toBe(fault);
 });
 

@@ -54,30 +54,33 @@ const damages: readonly [string, () => Promise<void>][] = [
   ],
 ];
 
-test.each(damages)("%s: set aside, and made again of all good assets", async (_, damage) => {
-  const good = [await sandbox.addAsset("a.iso", "good"), await sandbox.addAsset("b.qcow2", "good as well")];
-  await sandbox.falsify(await sandbox.addAsset("falsified.iso", "same size and time, other content"));
-  await writeFile(await sandbox.addAsset("written-to.qcow2", "x"), "y");
-  await rm(await sandbox.addAsset("gone.iso", "z"));
-  await damage();
-  const damaged = await readFile(indexFile());
+test.each(damages)(
+  "%s: set aside, and made again of all good assets (field lesson 15)",
+  async (_, damage) => {
+    const good = [await sandbox.addAsset("a.iso", "good"), await sandbox.addAsset("b.qcow2", "good as well")];
+    await sandbox.falsify(await sandbox.addAsset("falsified.iso", "same size and time, other content"));
+    await writeFile(await sandbox.addAsset("written-to.qcow2", "x"), "y");
+    await rm(await sandbox.addAsset("gone.iso", "z"));
+    await damage();
+    const damaged = await readFile(indexFile());
 
-  const index = sandbox.index();
-  const rows = await index.rows(sandbox.context);
-  expect(paths(rows)).toEqual(good);
-  expect(rows[0]).toMatchObject({ etag: '"a.iso"', sizeBytes: 4, isPending: false });
+    const index = sandbox.index();
+    const rows = await index.rows(sandbox.context);
+    expect(paths(rows)).toEqual(good);
+    expect(rows[0]).toMatchObject({ etag: '"a.iso"', sizeBytes: 4, isPending: false });
 
-  const [kept = ""] = await sandbox.damaged();
-  const keptFile = join(sandbox.folder.damagedFolder, kept);
-  expect(await readFile(keptFile)).toEqual(damaged);
-  const [warning = "", ...others] = sandbox.logged("warn");
-  expect(others).toEqual([]);
-  expect(warning).not.toContain("\n");
-  for (const part of [indexFile(), keptFile, "2 assets kept, 3 left out"]) expect(warning).toContain(part);
+    const [kept = ""] = await sandbox.damaged();
+    const keptFile = join(sandbox.folder.damagedFolder, kept);
+    expect(await readFile(keptFile)).toEqual(damaged);
+    const [warning = "", ...others] = sandbox.logged("warn");
+    expect(others).toEqual([]);
+    expect(warning).not.toContain("\n");
+    for (const part of [indexFile(), keptFile, "2 assets kept, 3 left out"]) expect(warning).toContain(part);
 
-  await index.store({ path: "/new", etag: '"new"', sizeBytes: 1 }, sandbox.context);
-  expect(await index.rows(sandbox.context)).toHaveLength(3);
-});
+    await index.store({ path: "/new", etag: '"new"', sizeBytes: 1 }, sandbox.context);
+    expect(await index.rows(sandbox.context)).toHaveLength(3);
+  },
+);
 
 test("damage that shows while the index is open is repaired, and the call is done", async () => {
   const asset = await sandbox.addAsset("a.iso", "good");

@@ -49,7 +49,7 @@ describe("a claim", () => {
     await using _ = await waiting;
   });
 
-  test("is not in the way after its holder was killed", async () => {
+  test("is not in the way after its holder was killed (field lesson 18)", async () => {
     await using other = startLockUser(folder, "claim", path);
     await other.untilReady();
     await other.kill();

@@ -196,7 +196,7 @@ describe("a sync", () => {
     }
   });
 
-  test("never waits behind downloads", async () => {
+  test("never waits behind downloads (field lesson 20)", async () => {
     await using service = await startServer({ workers: 1 });
     for (const name of ["a", "b", "c"]) await service.enqueueAsset(name);
     await service.enqueueSync("rsync://host/tests");

@@ -227,7 +227,7 @@ describe("an asset", () => {
       expect(error.message).toBe(text);
     });
 
-  test("of a job that was taken may wait behind more downloads than make the slot unavailable", async () => {
+  test("of a job that was taken may wait behind more downloads than make the slot unavailable (field lesson 20)", async () => {
     await using service = new ScriptedService({
       "GET /info": busyInfo(45),
       "POST /enqueue": json({ status: "downloading", id: 7 }),
@@ -249,7 +249,7 @@ describe("an asset", () => {
     ]);
   });
 
-  test("survives a restart of the service", async () => {
+  test("survives a restart of the service (field lesson 18)", async () => {
     const service = serviceWith(downloading);
     const { port } = new URL(service.url);
     const patient = { ...settings, service: { ...settings.service, tries: 10_000 } };

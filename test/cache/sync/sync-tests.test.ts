@@ -80,7 +80,7 @@ describe("tests are synced", () => {
   });
 });
 
-describe("a failing rsync", () => {
+describe("a failing rsync (field lesson 21)", () => {
   // Two tries a round, two rounds.
   test.each([
     ["exit 1", 2, "exit code 1"],
@@ -121,7 +121,7 @@ describe("a failing rsync", () => {
     expect(lines.join("\n")).not.toContain("trying again");
   });
 
-  test("that hangs is ended and named", async () => {
+  test("that hangs is ended and named (field lesson 21)", async () => {
     await using sandbox = await SyncSandbox.create();
     await sandbox.replaceRsync("echo up; sleep 60");
     const run = {
