@@ -1,13 +1,13 @@
 // Ends the job that an earlier worker has left running in a pool directory.
 import { watch } from "node:fs";
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Context } from "../context.ts";
 import { isRunning, nameOf } from "../process/process-entry.ts";
 import { signalProcess } from "../process/sweep.ts";
 import { findStrays, killStrays, killSupervised } from "./job-processes.ts";
-import { exitFile, stateFolder, supervisorFile } from "./pool-state.ts";
-import { type Supervisor, supervisorSchema } from "./supervisor-reports.ts";
+import { exitFile, stateFolder } from "./pool-state.ts";
+import { readSupervisor, type Supervisor } from "./supervisor-reports.ts";
 
 /** For its supervisor to bring it to an end. */
 const defaultWaitMs = 60_000;
@@ -25,7 +25,7 @@ export async function endLeftOverJob(
   if (found.length === 0) return [];
   const names = found.map(nameOf);
   log.warn(`Ending what an earlier worker's job has left running: ${names.join(", ")}`);
-  const supervisor = await readSupervisor(poolDirectory);
+  const supervisor = await readSupervisor(poolDirectory).catch(() => undefined);
   const isMarked = found.some(
     ({ pid, startTicks }) => pid === supervisor?.pid && startTicks === supervisor.startTicks,
   );
@@ -36,16 +36,6 @@ export async function endLeftOverJob(
   const { left } = await killStrays(poolDirectory);
   if (left.length > 0) log.error(`Not even KILL ends these processes: ${left.map(nameOf).join(", ")}`);
   return names;
-}
-
-/** Undefined when there is no file, or none that can be used. */
-async function readSupervisor(poolDirectory: string): Promise<Supervisor | undefined> {
-  try {
-    const text = await readFile(join(poolDirectory, stateFolder, supervisorFile), "utf8");
-    return supervisorSchema.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Resolves when it has told the end or time is up. It is no child of this process: the file is its event. */

@@ -14,6 +14,9 @@ export const supervisorFile = "supervisor.json";
 /** How isotovideo ended, written when nothing of the job is alive any more. */
 export const exitFile = "exit.json";
 
+/** FIFO over which the supervisor reports. */
+export const reportFifo = "reports";
+
 /** What lists of processes show: it is started by a path that says nothing. */
 export const supervisorName = "openqa-worker";
 

@@ -1,7 +1,8 @@
 // Starts the supervisor of a job: this very executable, in a session of its own.
-import { constants, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { constants, type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exitFile, jobMark, orderFile, stateFolder, supervisorFile, supervisorName } from "./pool-state.ts";
+import { makeReportFifo, openReportFifo } from "./report-fifo.ts";
 import type { SuperviseOrder } from "./supervise-order.ts";
 
 export interface IsotovideoStart {
@@ -20,25 +21,32 @@ export interface IsotovideoStart {
 /** Halves what JavaScriptCore keeps for itself. The supervisor takes all `BUN_*` out of isotovideo's environment. */
 const smallRuntime = { BUN_JSC_forceMiniVMMode: "1", BUN_JSC_useBaselineJIT: "0" };
 
-/** Its stdout tells `SupervisorReport`s. */
-export type SupervisorProcess = Bun.Subprocess<"ignore", "pipe", number>;
+export interface SpawnedSupervisor {
+  readonly child: Bun.Subprocess<"ignore", number, number>;
+  /** Tells `SupervisorReport`s; to be closed. */
+  readonly reports: FileHandle;
+}
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
-export async function spawnSupervisor(start: IsotovideoStart): Promise<SupervisorProcess> {
+export async function spawnSupervisor(start: IsotovideoStart): Promise<SpawnedSupervisor> {
   const { poolDirectory, environment, logFile, jobId, supervisorCommand = ownCommand() } = start;
   const order = await writeOrder(start);
-  const log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
+  await using log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
+  await using fifo = await makeReportFifo(poolDirectory);
+  const reports = await openReportFifo(poolDirectory);
   try {
-    return Bun.spawn([...supervisorCommand, order], {
+    const child = Bun.spawn([...supervisorCommand, order], {
       argv0: supervisorName,
       cwd: "/",
       env: { ...environment, ...smallRuntime, ...jobMark(poolDirectory, jobId) },
       detached: true,
-      stdio: ["ignore", "pipe", log.fd],
+      stdio: ["ignore", fifo.fd, log.fd],
     });
-  } finally {
-    await log.close();
+    return { child, reports };
+  } catch (error) {
+    await reports.close();
+    throw error;
   }
 }
 

@@ -1,5 +1,8 @@
-// What a supervisor tells on its stdout, and the same in files for a later worker, with its schemas.
+// What a supervisor tells on its stdout, and the same in files for a later worker, with its schemas. A supervisor may
+// be older or newer than the worker: keys that are not known do not matter, another format cannot be understood.
 import { z } from "zod";
+import { readInside } from "../results/pool-file.ts";
+import { exitFile, stateFolder, supervisorFile } from "./pool-state.ts";
 
 const identity = { pid: z.int().positive(), startTicks: z.string() };
 
@@ -31,18 +34,44 @@ const reportSchema = z.union([
 ]);
 export type SupervisorReport = z.infer<typeof reportSchema>;
 
-/** A supervisor tells two lines. */
-const maxReportChars = 256 * 1024;
+/** Of a file; and of what is told, which is two lines. */
+const maxReportBytes = 256 * 1024;
 
 /** The reports as they arrive, until the supervisor is gone. Throws for anything else. */
-export async function* readReports(stdout: ReadableStream<Uint8Array>): AsyncGenerator<SupervisorReport> {
+export async function* readReports(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<SupervisorReport, void> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of stdout) {
+  for await (const chunk of chunks) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.length > maxReportChars) throw new Error("The supervisor tells too much");
+    if (text.length > maxReportBytes) throw new Error("The supervisor tells too much");
     const lines = text.split("\n");
     text = lines.pop() ?? "";
     for (const line of lines) yield reportSchema.parse(JSON.parse(line));
+  }
+}
+
+/** Undefined when there is none; throws when it cannot be used. */
+export async function readSupervisor(poolDirectory: string): Promise<Supervisor | undefined> {
+  return await readReport(poolDirectory, supervisorFile, supervisorSchema);
+}
+
+/** Undefined when there is none; throws when it cannot be used. */
+export async function readExit(poolDirectory: string): Promise<Exit | undefined> {
+  return await readReport(poolDirectory, exitFile, exitSchema);
+}
+
+async function readReport<T>(
+  poolDirectory: string,
+  name: string,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  const content = await readInside(poolDirectory, `${stateFolder}/${name}`, maxReportBytes);
+  if (content === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(content.toString()));
+  } catch (error) {
+    throw new Error(`${stateFolder}/${name} is no report of format 1 of a supervisor`, { cause: error });
   }
 }

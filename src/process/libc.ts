@@ -3,6 +3,7 @@ import { dlopen } from "bun:ffi";
 
 const { symbols } = dlopen("libc.so.6", {
   madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
+  mkfifo: { args: ["ptr", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   waitid: { args: ["i32", "u32", "ptr", "i32"], returns: "i32" },
@@ -61,6 +62,14 @@ function flock({ start, length }: ByteRange, type: number): Uint8Array<ArrayBuff
   view.setBigInt64(8, BigInt(start), true);
   view.setBigInt64(16, BigInt(length), true);
   return buffer;
+}
+
+/** Makes a FIFO; the umask takes its share of the mode. Nothing may be at the path, not even a link. */
+export function makeFifo(path: string, mode: number): void {
+  if (symbols.mkfifo(Buffer.from(`${path}\0`), mode) !== 0)
+    throw new Error(
+      `Unable to make the FIFO ${path}: something is there, or its folder cannot be written to`,
+    );
 }
 
 /** Drops pages of a mapping that nobody has written to; they come back from their file. */

@@ -1,0 +1,57 @@
+// Takes over the isotovideo that an earlier worker has left in a pool directory, running or ended meanwhile.
+import type { Context } from "../context.ts";
+import { errorText } from "../errors.ts";
+import { isAlive, readProcess } from "../process/process-entry.ts";
+import { environmentValues } from "../process/process-list.ts";
+import { signalProcess } from "../process/sweep.ts";
+import { type IsotovideoRun, isotovideoRun } from "./isotovideo-run.ts";
+import { poolMark } from "./pool-state.ts";
+import { fifoChunks, openReportFifo } from "./report-fifo.ts";
+import { readExit, readReports, readSupervisor, type Supervisor } from "./supervisor-reports.ts";
+
+export interface LeftRun {
+  readonly poolDirectory: string;
+  /** From TERM to isotovideo to TERM to all that is left, as far as this worker waits for it. */
+  readonly graceMs: number;
+}
+
+/**
+ * Undefined: nothing is there that can be taken over (never started, its files lost or of an unknown format, its pid in
+ * use by another process); the caller then ends what is left with `endLeftOverJob`. A run whose supervisor has died is
+ * taken over as well: it is `lost`. Throws the signal's reason when that is aborted; afterwards it does not matter.
+ */
+export async function adoptIsotovideo(left: LeftRun, context: Context): Promise<IsotovideoRun | undefined> {
+  const { signal, log } = context;
+  signal.throwIfAborted();
+  try {
+    const supervisor = await readSupervisor(left.poolDirectory);
+    if (supervisor === undefined) return undefined;
+    const reports = await reportsOf(supervisor, left.poolDirectory);
+    const signalSupervisor = (name: NodeJS.Signals) => void signalProcess(supervisor, name);
+    return isotovideoRun({ ...left, supervisor, reports, signalSupervisor }, context);
+  } catch (error) {
+    log.warn(`Unable to take over what runs in ${left.poolDirectory}: ${errorText(error)}`);
+    return undefined;
+  }
+}
+
+/** What it has yet to tell; nothing when it is dead. Throws when that cannot be told or heard. */
+async function reportsOf(supervisor: Supervisor, poolDirectory: string) {
+  const isMarked = await carriesMark(supervisor.pid, poolDirectory);
+  const entry = await readProcess(supervisor.pid);
+  const exit = await readExit(poolDirectory);
+  const isUsed = entry !== undefined && isAlive(entry);
+  // Should it end in between, opening the FIFO shows that.
+  if (isUsed && isMarked && entry.startTicks === supervisor.startTicks)
+    return readReports(fifoChunks(await openReportFifo(poolDirectory)));
+  if (isUsed && exit === undefined)
+    throw new Error(`process ${supervisor.pid} is another one than the supervisor that was started`);
+  return readReports(noChunks());
+}
+
+async function carriesMark(pid: number, poolDirectory: string): Promise<boolean> {
+  const { name, start } = poolMark(poolDirectory);
+  return (await environmentValues(name)).get(pid)?.startsWith(start) ?? false;
+}
+
+async function* noChunks(): AsyncGenerator<Uint8Array, void> {}
