@@ -2,7 +2,8 @@
 // Each folder on the way is opened by itself and the next name is looked up in it, so links cannot lead astray,
 // not even when they are put there in between.
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir } from "node:fs/promises";
+import { type FileHandle, open, readdir, readlink } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { errorText, exitCode, WorkerError } from "../errors.ts";
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
@@ -19,6 +20,8 @@ export interface PoolFile extends AsyncDisposable {
   readonly sizeBytes: number;
   /** Differs when the file was replaced or written again. */
   readonly version: string;
+  /** Differs when the file was replaced. */
+  readonly inode: number;
 }
 
 /**
@@ -32,7 +35,8 @@ export async function openInside(directory: string, relativeName: string): Promi
     const stats = await handle.stat();
     if (!stats.isFile()) throw new PoolFileError(`${relativeName} is no regular file in ${directory}`);
     const version = `${stats.mtimeMs}-${stats.size}`;
-    return { handle, sizeBytes: stats.size, version, [Symbol.asyncDispose]: () => handle.close() };
+    const { size: sizeBytes, ino: inode } = stats;
+    return { handle, sizeBytes, version, inode, [Symbol.asyncDispose]: () => handle.close() };
   } catch (error) {
     await handle.close();
     throw error;
@@ -88,6 +92,18 @@ export async function listInside(directory: string, relativeName: string): Promi
   };
 }
 
+/**
+ * Where a link below a directory points, as it stands in the link; undefined when there is none. Whoever goes on with
+ * it has to check it. Throws `PoolFileError`, also when something else is there.
+ */
+export async function readLinkInside(directory: string, relativeName: string): Promise<string | undefined> {
+  const folderName = dirname(relativeName);
+  await using folder = await openBelow(directory, folderName, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+  if (folder === undefined) return undefined;
+  const path = `/proc/self/fd/${folder.fd}/${basename(relativeName)}`;
+  return await readlink(path).catch((error) => undefinedIfMissing(error, relativeName, directory));
+}
+
 /** Whether a name has no folder in it and names something in one. */
 export function isBareName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." && !name.includes("/") && !name.includes("\0");
@@ -105,11 +121,13 @@ async function openBelow(
     // The dot keeps O_NOFOLLOW from refusing a directory that is itself reached over a link.
     return await openStepwise(`${directory}/.`, names, flags);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new PoolFileError(`Unable to open ${relativeName} in ${directory}: ${errorText(error)}`, {
-      cause: error,
-    });
+    return undefinedIfMissing(error, relativeName, directory);
   }
+}
+
+function undefinedIfMissing(cause: unknown, relativeName: string, directory: string): undefined {
+  if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
+  throw new PoolFileError(`Unable to open ${relativeName} in ${directory}: ${errorText(cause)}`, { cause });
 }
 
 async function openStepwise(path: string, below: readonly string[], flags: number): Promise<FileHandle> {

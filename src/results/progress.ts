@@ -30,6 +30,8 @@ export interface Report {
   readonly testOrder: readonly TestModule[] | undefined;
   readonly results: ReadonlyMap<string, ModuleResult>;
   readonly progress: Progress;
+  /** Last module of the order whose results are in it, also when it is still running; undefined: none. */
+  readonly sentUpTo: string | undefined;
 }
 
 /** Modules whose result files have to be read for the next post, in order. */
@@ -66,6 +68,7 @@ export function nextReport(
       sentModules: [...new Set([...progress.sentModules, ...sent.filter((name) => name !== running?.name)])],
       ...(seen.orderVersion !== undefined && { orderVersion: seen.orderVersion }),
     },
+    sentUpTo: sent.at(-1),
   };
 }
 

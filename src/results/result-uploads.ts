@@ -13,6 +13,12 @@ export interface KnownFiles {
   readonly knownFiles: readonly string[];
 }
 
+/** How many are on their way to the server. */
+export interface OutstandingUploads {
+  readonly images: number;
+  readonly files: number;
+}
+
 export interface UploadFailure {
   readonly name: string;
   readonly error: Error;
@@ -51,6 +57,13 @@ export class ResultUploads {
     );
     for (const result of results) if (result.status === "rejected") throw result.reason;
     return failures;
+  }
+
+  /** What failed does not count: it may not be tried again before the end. */
+  get outstanding(): OutstandingUploads {
+    const keys = [...this.states].flatMap(([key, state]) => (state === "under way" ? [key] : []));
+    const files = keys.filter(isFileKey).length;
+    return { images: keys.length - files, files };
   }
 
   private async uploadOne(file: ResultFile, failures: UploadFailure[], context: Context): Promise<void> {
@@ -108,4 +121,8 @@ function keyOf(file: ResultFile): string {
 /** A text may be called like an md5. */
 function fileKey(name: string): string {
   return `file ${name}`;
+}
+
+function isFileKey(key: string): boolean {
+  return key.startsWith("file ");
 }

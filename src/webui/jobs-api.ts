@@ -93,6 +93,32 @@ export async function getJob(
   return checked(await webUi.call({ path: `jobs/${jobId}`, expects: "json" }, context), jobSchema);
 }
 
+/** How far the results of a job are on the server, for developers (protocol 7). */
+export interface UploadProgress {
+  /** Last module sent with the latest post; null: none. */
+  readonly upload_up_to: string | null;
+  /** Whether that one is still running; null: there is none. */
+  readonly upload_up_to_current_module: 0 | 1 | null;
+  readonly outstanding_images: number;
+  readonly outstanding_files: number;
+}
+
+const uploadProgressTries = 3;
+
+/** Has the live view handler, a service of its own, pass it on to browsers. */
+export async function postUploadProgress(
+  webUi: WebUi,
+  jobId: JobId,
+  progress: UploadProgress,
+  context: Context,
+  options: Pick<RestRequest, "timeoutMs"> = {},
+): Promise<void> {
+  const path = `/liveviewhandler/api/v1/jobs/${jobId}/upload_progress`;
+  const to = { method: "POST", path, portDelta: webUi.servicePortDelta } as const;
+  const request = { ...to, json: progress, tries: uploadProgressTries, remembered: false, ...options };
+  await webUi.call(request, context);
+}
+
 async function post<T>(
   webUi: WebUi,
   request: RestRequest,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { symlink } from "node:fs/promises";
 import type { Settings } from "../../src/config/settings.ts";
+import { Audience } from "../../src/results/audience.ts";
 import type { Progress } from "../../src/results/progress.ts";
 import { Reporter, type ReporterOptions } from "../../src/results/reporter.ts";
 import { makeFifo, TemporaryPool } from "./temporary-pool.ts";
@@ -42,7 +43,7 @@ function reporterFor(
     poolDirectory: pool.directory,
     settings,
     fixed,
-
+    audience: new Audience(),
     ...more,
   });
 }
@@ -399,7 +400,10 @@ test.each([
     ...result("boot", { screenshot: "a.png" }),
     ...picture("a.png"),
   });
-  expect(await reporterFor(ui, pool).finish(recordingContext())).toBe(expected);
+  expect(await reporterFor(ui, pool).finish(recordingContext())).toMatchObject({
+    text: expected,
+    error: { status: code },
+  });
 });
 
 test("a refused file does not keep the others back, a web UI that is away does", async () => {
