@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { endLeftOverJob } from "../../src/isotovideo/left-over-job.ts";
 import { lockPool, supervisorHolds } from "../../src/slot/pool-lock.ts";
+import { leaveFake } from "./left-run.ts";
 import { nasty, Pool, until } from "./pool.ts";
 
 let pool: Pool;
@@ -11,39 +11,9 @@ beforeEach(async () => {
 });
 afterEach(() => pool.remove());
 
-const source = join(import.meta.dir, "../../src");
-
-/** Runs the fake isotovideo under a worker process of its own that is KILLed as soon as the job runs. */
-async function startAndKillWorker(): Promise<number> {
-  await writeFile(pool.path("vars.json"), JSON.stringify({ NAME: "fake", ...nasty }));
-  const start = {
-    command: ["perl", join(import.meta.dir, "../support/fake-isotovideo"), "-d"],
-    poolDirectory: pool.folder,
-    environment: { PATH: process.env["PATH"] },
-    logFile: pool.path("autoinst-log.txt"),
-    jobId: 12,
-    graceMs: 200,
-  };
-  const script = `
-    const { startIsotovideo } = await import(${JSON.stringify(`${source}/isotovideo/start.ts`)});
-    const { lockPool } = await import(${JSON.stringify(`${source}/slot/pool-lock.ts`)});
-    const { silentLog } = await import(${JSON.stringify(`${source}/ops/log.ts`)});
-    await lockPool(${JSON.stringify(pool.folder)});
-    const context = { signal: new AbortController().signal, log: silentLog };
-    const run = await startIsotovideo(${JSON.stringify(start)}, context);
-    console.log(run.supervisorPid);
-    await run.ended;`;
-  const worker = Bun.spawn([process.execPath, "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-  const { value } = await worker.stdout.getReader().read();
-  await pool.awaitFile("video.ogv");
-  worker.kill("SIGKILL");
-  await worker.exited;
-  return Number(new TextDecoder().decode(value));
-}
-
 describe("the job of a worker that was killed", () => {
   test("goes on, is found by the next start, and brought to its end by its supervisor", async () => {
-    const supervisor = await startAndKillWorker();
+    const supervisor = await leaveFake(pool, nasty);
     const lock = await lockPool(pool.folder);
     expect(await supervisorHolds(pool.folder)).toBe(true);
     expect((await pool.alive()).length).toBeGreaterThan(1);
@@ -58,14 +28,14 @@ describe("the job of a worker that was killed", () => {
   });
 
   test("is killed when its supervisor hangs", async () => {
-    process.kill(await startAndKillWorker(), "SIGSTOP");
+    process.kill(await leaveFake(pool, nasty), "SIGSTOP");
     await endLeftOverJob(pool.folder, pool.context, { waitMs: 100 });
     expect(await pool.alive()).toEqual([]);
     expect(await supervisorHolds(pool.folder)).toBe(false);
   });
 
   test("is killed when its supervisor is dead as well", async () => {
-    const supervisor = await startAndKillWorker();
+    const supervisor = await leaveFake(pool, nasty);
     process.kill(supervisor, "SIGKILL");
     await until("the supervisor is dead", async () => !(await supervisorHolds(pool.folder)) || undefined);
     expect((await endLeftOverJob(pool.folder, pool.context)).length).toBeGreaterThan(0);
@@ -77,14 +47,14 @@ describe("the job of a worker that was killed", () => {
     "{}",
     '{"format":1,"pid":1,"startTicks":"0","isotovideo":{"pid":1,"startTicks":"0"}}',
   ])("is killed when the file about its supervisor says '%s'", async (content) => {
-    await startAndKillWorker();
+    await leaveFake(pool, nasty);
     await writeFile(pool.path(".openqa-worker/supervisor.json"), content);
     expect((await endLeftOverJob(pool.folder, pool.context)).length).toBeGreaterThan(0);
     expect(await pool.alive()).toEqual([]);
   });
 
   test("is not waited for when the worker is stopped meanwhile", async () => {
-    process.kill(await startAndKillWorker(), "SIGSTOP");
+    process.kill(await leaveFake(pool, nasty), "SIGSTOP");
     const stop = new AbortController();
     const ending = endLeftOverJob(pool.folder, { ...pool.context, signal: stop.signal });
     await until("it has begun", async () => pool.logged.at(0));

@@ -1,5 +1,5 @@
 // A pool directory for tests that start processes in it, and the kernel's answer to what of them is still alive.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Context } from "../../src/context.ts";
@@ -69,6 +69,13 @@ export class Pool {
   /** Every process alive now that was born since this was created. */
   async alive(): Promise<BornProcess[]> {
     return (await livingDescendants()).filter((one) => !this.bornBefore.has(identity(one)));
+  }
+
+  /** What this process has open in the pool. */
+  async openFiles(): Promise<string[]> {
+    const descriptors = await readdir("/proc/self/fd");
+    const paths = await Promise.all(descriptors.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")));
+    return paths.filter((path) => path.startsWith(this.folder));
   }
 
   async remove(): Promise<void> {

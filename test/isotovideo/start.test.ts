@@ -34,6 +34,7 @@ describe("isotovideo", () => {
     expect(environment).toContain("FOR_THE_JOB=2");
     expect(environment).toContain(`OPENQA_WORKER_JOB=${pool.folder}#12`);
     expect(environment.filter((line) => line.startsWith("BUN_"))).toEqual([]);
+    expect(await pool.openFiles()).toEqual([]);
   });
 
   test.each([
@@ -54,6 +55,7 @@ describe("isotovideo", () => {
     expect(error.message).toStartWith("isotovideo can not be started: ");
     expect(error.message).toContain("/does/not/exist");
     expect(await pool.alive()).toEqual([]);
+    expect(await pool.openFiles()).toEqual([]);
   });
 
   test("that is to be started in a pool where a job still runs is a failure of the set-up", async () => {
@@ -77,6 +79,7 @@ describe("isotovideo", () => {
     stop.abort(reason);
     expect(await start.catch((thrown) => thrown)).toBe(reason);
     expect(await pool.alive()).toEqual([]);
+    expect(await pool.openFiles()).toEqual([]);
   });
 });
 
