@@ -1,7 +1,7 @@
 // Write locks on bytes of files for the lifetime of their holder: open-file-description locks, which the kernel
 // releases when the process dies. They and POSIX locks of other programs exclude each other; two holders within one
 // process do as well.
-import { constants, type FileHandle, open } from "node:fs/promises";
+import { constants, type FileHandle, lstat, open } from "node:fs/promises";
 import { type ByteRange, type LockInTheWay, ofdLockHolder, setOfdLock } from "./libc.ts";
 
 /** A holder may go away between the attempt to lock and the question who it is. */
@@ -19,6 +19,13 @@ export class OfdLock {
     private readonly range: ByteRange,
   ) {
     heldLocks.add(this);
+  }
+
+  /** Whether the locked file is the one at that path. Throws when that cannot be told. */
+  async isAt(path: string): Promise<boolean> {
+    const there = await lstat(path, { bigint: true }).catch(ifMissing);
+    const mine = await this.file.stat({ bigint: true });
+    return there?.ino === mine.ino && there.dev === mine.dev;
   }
 
   /** Replaces the content of the locked file. */
@@ -119,12 +126,12 @@ function lockNow(path: string, fd: number, range: ByteRange): LockInTheWay | und
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, O_RDONLY | O_NOFOLLOW);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  return await open(path, O_RDONLY | O_NOFOLLOW).catch(ifMissing);
+}
+
+function ifMissing(error: unknown): undefined {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+  throw error;
 }
 
 function knownPid(pid: number): number | undefined {

@@ -24,6 +24,8 @@ export interface ProgramCall {
   readonly maxOutputBytes: number;
   /** Gets the output when the program has ended, however: also when it was aborted. */
   readonly onOutput: (text: string) => void;
+  /** What it writes to stderr goes where this worker's goes. Default: it is output. */
+  readonly inheritsErrors?: true;
   /** When it writes nothing for so long, it hangs and is ended. Default: it never does. */
   readonly maxSilenceMs?: number;
 }
@@ -57,7 +59,7 @@ async function runToEnd(call: ProgramCall, output: FileHandle, signal: AbortSign
     cwd: call.directory,
     env: call.environment,
     extendEnv: false,
-    stdio: ["ignore", descriptor, descriptor],
+    stdio: ["ignore", descriptor, call.inheritsErrors ? "inherit" : descriptor],
     reject: false,
     detached: true,
     cleanup: false,

@@ -1,45 +1,100 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
-import { readFile } from "node:fs/promises";
 import { abortable } from "../abortable.ts";
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import { chooseWorkerCache } from "../cache/worker/choose-worker-cache.ts";
 import type { CacheSettings, Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
-import { runningQemu } from "./left-over-qemu.ts";
+import { findCriticalLoad } from "./critical-load.ts";
+import { findLackOfSpace } from "./free-space.ts";
+import { endStalePidFile, runningQemu } from "./left-over-qemu.ts";
+import { findOpenVswitchProblem } from "./open-vswitch.ts";
+import type { PoolLock } from "./pool-lock.ts";
+import { StartLimit } from "./start-limit.ts";
+import type { StartPermit, StartThrottle } from "./start-throttle.ts";
 import { findWorkerAddress } from "./worker-address.ts";
 
 export interface AvailabilityPlace {
   readonly settings: Settings;
-  readonly program: Pick<Program, "nodeName">;
+  readonly program: Pick<Program, "nodeName" | "env">;
   readonly caches: AssetCaches;
+  readonly lock: PoolLock;
+  /** Undefined: starts are not throttled. */
+  readonly throttle: StartThrottle | undefined;
+  /** Called when a reason that goes away by itself (the throttle's) is gone. */
+  readonly onRoom: () => void;
+}
+
+/** Why a slot takes no new job. */
+export interface Unavailability {
+  readonly reason: string;
+  /** Only then queued jobs are skipped too: the pool is not this worker's any more (field lesson 29). */
+  readonly isFatal: boolean;
 }
 
 export class Availability {
-  /** What the last check found: why the slot cannot take jobs. */
-  unavailable: string | undefined;
+  /** What the last check found. */
+  last: Unavailability | undefined;
   /** Address under which the web UI reaches this host, found by the last check. */
   workerHostname: string | undefined;
 
   /** A look at the cache under way: one that hangs is not joined by others. */
   private looking: Promise<string | undefined> | undefined;
+  private readonly limit: StartLimit;
 
   constructor(
     private readonly place: AvailabilityPlace,
     private readonly context: Context,
-  ) {}
+  ) {
+    this.limit = new StartLimit(place, context);
+  }
 
   /** Changes are logged. */
-  async check(): Promise<string | undefined> {
-    const { settings, program } = this.place;
+  async check(): Promise<Unavailability | undefined> {
+    return this.note(await this.find());
+  }
+
+  /** For a job that begins; to be released when that has ended. Refused, the slot stays unavailable while it would be. */
+  async takePermit(): Promise<StartPermit | Unavailability> {
+    const taken = await this.limit.take();
+    return typeof taken === "string" ? this.note({ reason: taken, isFatal: false }) : taken;
+  }
+
+  private note<T extends Unavailability | undefined>(found: T): T {
     const { log } = this.context;
+    if (found && found.reason !== this.last?.reason) log.warn(found.reason);
+    if (!found && this.last) log.info("The slot can take jobs again");
+    this.last = found;
+    return found;
+  }
+
+  /** The first reason, in the order of protocol 3.3, but first of all the pool: nothing is touched in one of others. */
+  private async find(): Promise<Unavailability | undefined> {
+    const lost = await this.place.lock.findProblem();
+    if (lost !== undefined) return { reason: lost, isFatal: true };
+    for (const look of this.looks) {
+      const reason = await look();
+      if (reason !== undefined) return { reason, isFatal: false };
+    }
+    return undefined;
+  }
+
+  private readonly looks: readonly (() => Promise<string | undefined>)[] = [
+    () => this.findCacheProblem(),
+    () => findLeftOverQemu(this.place.settings),
+    () => findLackOfSpace(this.place.settings.poolDirectory),
+    () => this.findAddressProblem(),
+    () => findOpenVswitchProblem(this.place.settings, this.place.program, this.context),
+    () => findCriticalLoad(this.place.settings),
+    () => this.limit.findProblem(),
+  ];
+
+  private async findAddressProblem(): Promise<string | undefined> {
+    const { settings, program } = this.place;
     this.workerHostname = await findWorkerAddress(settings, program.nodeName);
-    const unavailable =
-      (await this.findCacheProblem()) ?? (await findUnavailability(settings, this.workerHostname));
-    if (unavailable !== undefined && unavailable !== this.unavailable) log.warn(unavailable);
-    if (unavailable === undefined && this.unavailable !== undefined) log.info("The slot can take jobs again");
-    this.unavailable = unavailable;
-    return unavailable;
+    return this.workerHostname === undefined
+      ? "Unable to determine worker address (WORKER_HOSTNAME)"
+      : undefined;
   }
 
   /** Of caching, when it is on. Nothing is found any more when the worker is told to stop meanwhile. */
@@ -82,33 +137,8 @@ async function lookAtCache(
   }
 }
 
-/** The first reason found; undefined: there is none. */
-async function findUnavailability(
-  { poolDirectory, loadAverageFile, criticalLoadAverage }: Settings,
-  workerHostname: string | undefined,
-): Promise<string | undefined> {
-  const qemuPid = await runningQemu(poolDirectory);
-  if (qemuPid !== undefined)
-    return `A QEMU instance using the current pool directory is still running (PID: ${qemuPid})`;
-  if (workerHostname === undefined) return "Unable to determine worker address (WORKER_HOSTNAME)";
-  return criticalLoad(await readLoad(loadAverageFile), criticalLoadAverage);
-}
-
-/** Rising load counts, falling load does not. `loads` are the averages over 1, 5 and 15 minutes. */
-export function criticalLoad(loads: readonly number[], threshold: number): string | undefined {
-  const [one, five, fifteen] = loads;
-  if (one === undefined || five === undefined || fifteen === undefined || threshold <= 0) return undefined;
-  const isRising = one > five || one > fifteen || Math.min(one, five, fifteen) > threshold;
-  if (Math.max(one, five, fifteen) <= threshold || !isRising) return undefined;
-  return `The average load (${loads.join(" ")}) is exceeding the configured threshold of ${threshold}. The worker will temporarily not accept new jobs until the load is lower again.`;
-}
-
-/** Three averages, or none when they cannot be read: then there is no limit. */
-async function readLoad(file: string): Promise<readonly number[]> {
-  try {
-    const loads = (await readFile(file, "latin1")).split(/\s+/, 3).map(Number);
-    return loads.length === 3 && loads.every((load) => load >= 0) ? loads : [];
-  } catch {
-    return [];
-  }
+async function findLeftOverQemu({ poolDirectory, cleansPool }: Settings): Promise<string | undefined> {
+  const pid = await (cleansPool ? endStalePidFile : runningQemu)(poolDirectory);
+  if (pid === undefined) return undefined;
+  return `A QEMU instance using the current pool directory is still running (PID: ${pid})`;
 }

@@ -11,6 +11,11 @@ const maxPidTextBytes = 16;
 
 export interface PoolLock {
   readonly poolDirectory: string;
+  /**
+   * Why the pool is not this worker's any more; undefined: it is. A pool that was removed, or made again, is locked
+   * anew, unless somebody else was faster. Never rejects.
+   */
+  findProblem(): Promise<string | undefined>;
   release(): Promise<void>;
 }
 
@@ -19,12 +24,56 @@ export interface PoolLock {
  * Throws `SlotTakenError` when another worker has it, `UsageError` when the directory cannot be made or written to.
  */
 export async function lockPool(poolDirectory: string): Promise<PoolLock> {
+  return new LockedPool(poolDirectory, await takeLock(poolDirectory));
+}
+
+class LockedPool implements PoolLock {
+  private isReleased = false;
+  /** Two looks at the same time would take the lock from each other. */
+  private looking: Promise<string | undefined> | undefined;
+
+  constructor(
+    readonly poolDirectory: string,
+    private lock: OfdLock,
+  ) {}
+
+  findProblem(): Promise<string | undefined> {
+    this.looking ??= this.look().finally(() => {
+      this.looking = undefined;
+    });
+    return this.looking;
+  }
+
+  async release(): Promise<void> {
+    this.isReleased = true;
+    await this.looking;
+    await this.lock.release();
+  }
+
+  private async look(): Promise<string | undefined> {
+    const { poolDirectory } = this;
+    if (this.isReleased) return `The lock of the pool directory ${poolDirectory} has been released`;
+    try {
+      if (await this.lock.isAt(join(poolDirectory, poolLockFile))) return undefined;
+      const lost = this.lock;
+      this.lock = await takeLock(poolDirectory);
+      await lost.release();
+      return undefined;
+    } catch (error) {
+      if (error instanceof SlotTakenError) return error.message;
+      return `Unable to lock pool directory: ${errorText(error)}`;
+    }
+  }
+}
+
+async function takeLock(poolDirectory: string): Promise<OfdLock> {
   const path = join(poolDirectory, poolLockFile);
   const lock = await lockWorkerByte(poolDirectory, path);
   if (!(lock instanceof OfdLock))
     throw new SlotTakenError(poolDirectory, lock.heldBy ?? (await writtenPid(path)));
-  await lock.write(`${process.pid}\n`);
-  return { poolDirectory, release: () => lock.release() };
+  // On a full disk only the pid is missing: that it is full makes the slot unavailable.
+  await lock.write(`${process.pid}\n`).catch(() => {});
+  return lock;
 }
 
 async function lockWorkerByte(poolDirectory: string, path: string) {
