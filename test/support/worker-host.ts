@@ -42,6 +42,13 @@ export async function openWorker(
   return worker;
 }
 
+/** The next start of a worker, with its folders and configuration. */
+export function startAgain(worker: TemporaryWorker): TemporaryWorker {
+  const next = worker.startAnother();
+  open.push(next);
+  return next;
+}
+
 /** A temporary folder; what uses it has to be opened after it. */
 export async function openFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "openqa-worker-test-"));

@@ -1,0 +1,95 @@
+// Jobs whose end waits in the spool: settings with small delays, what is in the spool of a worker, and the job itself.
+import { readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { FakeJob } from "./fake-web-ui.ts";
+import { plainJob, type TemporaryWorker, type TemporaryWorkerOptions } from "./temporary-worker.ts";
+import { moduleReported, type WorkerHost } from "./worker-host.ts";
+
+/** Assets go by chunks; a web UI that is away is noticed at once, and found again soon. */
+export const spoolingOptions: TemporaryWorkerOptions = {
+  own: { "spool.tries_before": 2, "spool.retry_delay_ms": 50, "spool.max_retry_delay_ms": 200 },
+  global: { LOCAL_UPLOAD: 0, UPLOAD_CHUNK_SIZE: 1000 },
+  env: { OPENQA_WORKER_CONNECT_INTERVAL: "0.05" },
+};
+
+/** Goes on until `letEnd`. The same job, whichever web UI it comes from. */
+export const endlessJob = {
+  ...plainJob,
+  NAME: "00000001-same",
+  JOBTOKEN: "same",
+  FAKE_ULOGS: "u.log,v.log",
+  FAKE_ASSETS_PUBLIC: "pub.img:1500",
+  FAKE_ASSETS_PRIVATE: "priv.img",
+  FAKE_UNTIL: "go",
+};
+
+export async function letEnd(worker: TemporaryWorker, instance = 1): Promise<void> {
+  await writeFile(join(worker.pool(instance), "go"), "");
+}
+
+/** Offers it and resolves when all of its modules have been reported. */
+export async function runningJob(
+  { ui, workerId }: Pick<WorkerHost, "ui" | "workerId">,
+  settings: Record<string, unknown> = {},
+): Promise<FakeJob> {
+  const job = ui.offer({ ...endlessJob, ...settings }, workerId);
+  await moduleReported(ui, job);
+  return job;
+}
+
+/** Its end waits in the spool afterwards; the web UI is away. */
+export async function spooledJob(host: WorkerHost, settings: Record<string, unknown> = {}): Promise<FakeJob> {
+  const job = await runningJob(host, settings);
+  await host.ui.goAway();
+  await letEnd(host.worker);
+  await waits(host.worker, 1);
+  return job;
+}
+
+export function spoolFolder({ folder }: TemporaryWorker, instance = 1): string {
+  return join(folder, "openqa/pool/.openqa-worker/spool", String(instance));
+}
+
+/** Paths of the entries that are complete, oldest first. */
+export async function entriesIn(worker: TemporaryWorker, kind: "waiting" | "refused"): Promise<string[]> {
+  const folder = join(spoolFolder(worker), kind);
+  const names = await readdir(folder).catch(() => []);
+  const paths = names.sort().map((name) => join(folder, name));
+  const complete = await Promise.all(paths.map((path) => isThere(join(path, ".openqa-worker/job.json"))));
+  return paths.filter((_, index) => complete[index]);
+}
+
+/** Resolves when so many ends wait, and nothing of a job is in the pool. Only the folders can tell. */
+export async function waits(worker: TemporaryWorker, count: number): Promise<void> {
+  await eventually(`${count} in the spool`, worker, async () => {
+    if ((await entriesIn(worker, "waiting")).length !== count) return false;
+    return !(await isThere(join(worker.pool(), ".openqa-worker/job.json")));
+  });
+}
+
+/** Resolves when it is refused, and nothing waits. */
+export async function isRefused(worker: TemporaryWorker, count = 1): Promise<void> {
+  await eventually(`${count} refused`, worker, async () => {
+    const [waiting, refused] = [await entriesIn(worker, "waiting"), await entriesIn(worker, "refused")];
+    return waiting.length === 0 && refused.length === count;
+  });
+}
+
+/** For what no event tells. */
+export async function eventually(
+  what: string,
+  worker: TemporaryWorker,
+  isSo: () => Promise<boolean> | boolean,
+  timeoutMs = 15_000,
+): Promise<void> {
+  for (const end = performance.now() + timeoutMs; performance.now() < end; await Bun.sleep(10))
+    if (await isSo()) return;
+  throw new Error(`Not so within ${timeoutMs} ms: ${what}. Log:\n${worker.log.slice(-4000)}`);
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
