@@ -39,6 +39,11 @@ const otherLogs: readonly (readonly [string, string?])[] = [
   ["virtio_console_user.log", "serial_terminal_user.txt"],
 ];
 
+/** Whether a file at the top of the pool is one of the job's logs. */
+export function isJobLog(name: string): boolean {
+  return isVideo(name) || isOtherLog(name) || lastLogs.includes(name);
+}
+
 /** One upload of a group. */
 interface Item {
   readonly name: string;
@@ -108,15 +113,21 @@ async function uploadGroup(
 
 /** Name on the server → name in the pool, of all logs but the last ones. */
 async function logsIn(options: JobFilesOptions, context: Context): Promise<ReadonlyMap<string, string>> {
-  const isVideo = (name: string) => name.startsWith("video.");
-  const isLog = (name: string) => otherLogs.some(([inPool]) => inPool === name);
-  const there = await listVisible(options, ".", context, (name) => isVideo(name) || isLog(name));
+  const there = await listVisible(options, ".", context, (name) => isVideo(name) || isOtherLog(name));
   const isRedacted = there.includes("vars.json") && (await redacted(options, context));
   const wanted = [
     ...there.filter(isVideo).map((name) => [name] as const),
     ...otherLogs.filter(([name]) => there.includes(name) && (isRedacted || name !== "vars.json")),
   ];
   return new Map(wanted.map(([inPool, as = inPool]) => [as, inPool]));
+}
+
+function isVideo(name: string): boolean {
+  return name.startsWith("video.");
+}
+
+function isOtherLog(name: string): boolean {
+  return otherLogs.some(([inPool]) => inPool === name);
 }
 
 async function redacted({ redactVars }: JobFilesOptions, context: Context): Promise<boolean> {
