@@ -465,3 +465,16 @@ test("nothing outside the pool is read or uploaded, whatever a result file names
   });
   expect(context.lines.filter((line) => line.includes("link.") || line.includes("fifo."))).toHaveLength(3);
 });
+
+test("a directory with the end of a job that ran elsewhere is delivered without a run", async () => {
+  await using ui = new WebUiDouble();
+  await using pool = await TemporaryPool.make({ ...testOrder, ...result("boot"), ...result("shell") });
+  const told: Progress[] = [];
+  const reported = { currentModule: "shell", sentModules: ["boot"], orderVersion: "of the pool it ran in" };
+  const more = { reported, onReported: (progress: Progress) => told.push(progress) };
+  expect(await reporterFor(ui, pool, {}, more).finish(recordingContext())).toBeUndefined();
+  expect(ui.posts).toMatchObject([
+    { test_order: order, result: { boot: { result: "ok" }, shell: { result: "ok" } } },
+  ]);
+  expect(told).toMatchObject([{ currentModule: "", sentModules: ["boot", "shell"] }]);
+});

@@ -43,6 +43,17 @@ test.each<[string, Call, string, string]>([
     "POST /api/v1/jobs/12/set_done?worker_id=7&result=incomplete&reason=a%3A+b&newbuild=1",
     "",
   ],
+  [
+    "the progress of uploads",
+    (ui, ctx) => {
+      ui.servicePortDelta = 0;
+      const counts = { outstanding_images: 1, outstanding_files: 2 };
+      const progress = { upload_up_to: "boot", upload_up_to_current_module: 1, ...counts } as const;
+      return api.postUploadProgress(ui, "12", progress, ctx);
+    },
+    "POST /liveviewhandler/api/v1/jobs/12/upload_progress",
+    '{"upload_up_to":"boot","upload_up_to_current_module":1,"outstanding_images":1,"outstanding_files":2}',
+  ],
 ])("%s goes out as the server expects it", async (_name, call, line, body) => {
   expect(await called(call)).toMatchObject({ line, body });
 });
@@ -55,6 +66,19 @@ test("set_done has one try, and is not remembered as an error", async () => {
   expect(server.requests).toHaveLength(1);
   expect(client.errors.text()).toBe(undefined);
   expect(context.entries.map(({ level }) => level)).toEqual(["error"]);
+});
+
+test("the progress of uploads goes to the port of the live view handler, and is not remembered as an error", async () => {
+  await using server = await WebUiDoor.open(answer(404, "{}"));
+  const client = clientFor(server.url);
+  client.servicePortDelta = 2;
+  const context = testContext();
+  const counts = { outstanding_images: 0, outstanding_files: 0 };
+  const progress = { upload_up_to: null, upload_up_to_current_module: null, ...counts };
+  await expect(api.postUploadProgress(client, "12", progress, context)).rejects.toThrow("Connection error");
+  expect(server.requests).toEqual([]);
+  expect(client.errors.text()).toBeUndefined();
+  expect(context.entries.at(-1)?.text).toContain(`:${Number(new URL(server.url).port) + 2}/liveviewhandler/`);
 });
 
 test("a status that never arrives is remembered", async () => {
