@@ -51,6 +51,9 @@ export class Availability {
 
   /** Changes are logged. */
   async check(): Promise<Unavailability | undefined> {
+    const { settings, program } = this.place;
+    // Also when there is another reason: a queue goes on, and its jobs need the address.
+    this.workerHostname = await findWorkerAddress(settings, program.nodeName);
     return this.note(await this.find());
   }
 
@@ -90,11 +93,8 @@ export class Availability {
   ];
 
   private async findAddressProblem(): Promise<string | undefined> {
-    const { settings, program } = this.place;
-    this.workerHostname = await findWorkerAddress(settings, program.nodeName);
-    return this.workerHostname === undefined
-      ? "Unable to determine worker address (WORKER_HOSTNAME)"
-      : undefined;
+    if (this.workerHostname !== undefined) return undefined;
+    return "Unable to determine worker address (WORKER_HOSTNAME)";
   }
 
   /** Of caching, when it is on. Nothing is found any more when the worker is told to stop meanwhile. */

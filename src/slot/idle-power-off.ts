@@ -65,8 +65,9 @@ export class IdlePowerOff {
       maxOutputBytes: maxLoggedBytes,
     };
     try {
-      const { problem, output } = await runHostCommand(command, this.program, signal);
-      if (problem === undefined) this.context.log.debug(`Powered ${hostname} off: there is no job`);
+      const { problem, output, isMissing } = await runHostCommand(command, this.program, signal);
+      if (isMissing) this.failed("ipmitool is not installed (install the package ipmitool)");
+      else if (problem === undefined) this.context.log.debug(`Powered ${hostname} off: there is no job`);
       else this.failed(`ipmitool: ${problem} ${output}`);
     } catch (error) {
       signal.throwIfAborted();

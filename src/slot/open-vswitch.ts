@@ -25,10 +25,11 @@ export async function findOpenVswitchProblem(
   { workerClass, ovsDbusService }: OpenVswitchSettings,
   program: Pick<Program, "env">,
   { signal }: Context,
+  { maxMs = maxAnswerMs } = {},
 ): Promise<string | undefined> {
   if (!workerClass?.split(",").includes("tap")) return undefined;
   while (!signal.aborted) {
-    const look = looks.get(ovsDbusService) ?? startLook(ovsDbusService, program, signal);
+    const look = looks.get(ovsDbusService) ?? startLook(ovsDbusService, program, maxMs, signal);
     try {
       return await abortable(look, signal);
     } catch {
@@ -42,9 +43,10 @@ export async function findOpenVswitchProblem(
 function startLook(
   name: string,
   program: Pick<Program, "env">,
+  maxMs: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const look = askBus(name, program, signal).finally(() => looks.delete(name));
+  const look = askBus(name, program, maxMs, signal).finally(() => looks.delete(name));
   looks.set(name, look);
   return look;
 }
@@ -52,12 +54,13 @@ function startLook(
 async function askBus(
   name: string,
   program: Pick<Program, "env">,
+  maxMs: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const text = `D-Bus service '${name}' is not running`;
   try {
     for (const [file, ...flags] of questions(name)) {
-      const end = await runHostCommand(question(file, flags), program, signal);
+      const end = await runHostCommand(question(file, flags, maxMs), program, signal);
       if (end.isMissing) continue;
       if (end.problem === undefined) return undefined;
       return absent.test(end.output) ? text : `${text} (${why(end)})`;
@@ -86,8 +89,8 @@ function questions(name: string): readonly (readonly [string, ...string[]])[] {
   ];
 }
 
-function question(program: string, flags: readonly string[]) {
-  return { program, flags, environment: { LC_ALL: "C" }, maxMs: maxAnswerMs, maxOutputBytes };
+function question(program: string, flags: readonly string[], maxMs: number) {
+  return { program, flags, environment: { LC_ALL: "C" }, maxMs, maxOutputBytes };
 }
 
 function why({ output, problem }: HostCommandEnd): string {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { silentLog } from "../../src/ops/log.ts";
 import { emptyPoolDirectory } from "../../src/slot/pool-directory.ts";
 import { lockPool, type PoolLock } from "../../src/slot/pool-lock.ts";
+import { takeStockLock } from "../support/stock-lock.ts";
 
 let folder = "";
 let lock: PoolLock;
@@ -16,6 +17,8 @@ afterEach(async () => {
   await lock.release();
   await rm(folder, { recursive: true });
 });
+
+const unlocked = { findProblem: async () => undefined, release: async () => {} };
 
 describe("emptying a pool directory", () => {
   test("removes what a job left, keeps dot files and the list of packages", async () => {
@@ -52,10 +55,20 @@ describe("emptying a pool directory", () => {
     expect(await readdir(lock.poolDirectory)).toEqual([".locked"]);
   });
 
+  test("is refused when somebody else has the lock: it is their pool", async () => {
+    await rm(lock.poolDirectory, { recursive: true });
+    await mkdir(lock.poolDirectory);
+    const stock = await takeStockLock(lock.poolDirectory);
+    await writeFile(join(lock.poolDirectory, "vars.json"), "x");
+    await expect(emptyPoolDirectory(lock, 1, silentLog)).rejects.toThrow("Unable to lock pool directory");
+    expect((await readdir(lock.poolDirectory)).sort()).toEqual([".locked", "vars.json"]);
+    await stock.release();
+  });
+
   test.each(["", "/", "pool/1", "/tmp", "/var/lib/openqa/pool/../pool/1", "/var/lib/openqa/pool/2"])(
     "refuses %p as the pool of slot 1 (field lesson 7)",
     async (poolDirectory) => {
-      const emptying = emptyPoolDirectory({ poolDirectory, release: async () => {} }, 1, silentLog);
+      const emptying = emptyPoolDirectory({ ...unlocked, poolDirectory }, 1, silentLog);
       await expect(emptying).rejects.toThrow("not a pool directory");
     },
   );

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SlotTakenError } from "../../src/errors.ts";
@@ -106,6 +106,55 @@ describe("the lock of a pool directory", () => {
     await symlink(join(folder, "outside"), join(pool, ".locked"));
     await expect(lockPool(pool)).rejects.toThrow("ELOOP");
     expect(await readFile(join(folder, "outside"), "utf8")).toBe("keep");
+  });
+});
+
+describe("a pool that is removed under its worker", () => {
+  async function remake(): Promise<void> {
+    await rm(pool, { recursive: true });
+    await mkdir(pool);
+  }
+
+  test("is made and locked anew, once, however many look at the same time", async () => {
+    const lock = await lockPool(pool);
+    expect(await lock.findProblem()).toBeUndefined();
+    await rm(pool, { recursive: true });
+    expect(await Promise.all([lock.findProblem(), lock.findProblem()])).toEqual([undefined, undefined]);
+    expect(await readFile(join(pool, ".locked"), "latin1")).toBe(`${process.pid}\n`);
+    expect((await refusal()).holderPid).toBe(process.pid);
+    await lock.release();
+    await (await lockPool(pool)).release();
+  });
+
+  test("and locked by somebody else is lost, until that one lets go", async () => {
+    const lock = await lockPool(pool);
+    await remake();
+    const stock = await takeStockLock(pool);
+    expect(await lock.findProblem()).toBe(
+      `Unable to lock pool directory: ${pool} already locked by process ${stock.pid}`,
+    );
+    await stock.release();
+    expect(await lock.findProblem()).toBeUndefined();
+    await lock.release();
+  });
+
+  test("and that cannot be made again is lost", async () => {
+    const lock = await lockPool(pool);
+    await rm(pool, { recursive: true });
+    await writeFile(pool, "no folder");
+    expect(await lock.findProblem()).toMatch(/^Unable to lock pool directory: .*(ENOTDIR|EEXIST)/);
+    await rm(pool);
+    await lock.release();
+  });
+
+  test("is not locked again by a slot that has ended", async () => {
+    const lock = await lockPool(pool);
+    await remake();
+    const looking = lock.findProblem();
+    await lock.release();
+    await looking;
+    expect(await lock.findProblem()).toContain("has been released");
+    await (await lockPool(pool)).release();
   });
 });
 
