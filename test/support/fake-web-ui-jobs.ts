@@ -49,6 +49,8 @@ const refuse = (status: number, error: string): Answer => ({ status, body: { err
 export class Jobs {
   readonly jobs = new Map<number, FakeJob>();
   readonly workers = new Map<number, FakeWorker>();
+  /** From this port to that of the live view handler, as registrations tell it. */
+  servicePortDelta = 2;
   private readonly partialAssets = new Map<string, Buffer[]>();
 
   /** Parents of directly chained jobs by child. */
@@ -135,7 +137,7 @@ export class Jobs {
     worker.capabilities = query;
     this.workers.set(id, worker);
     this.abandonJobs(worker, query.getAll("job_id"));
-    return ok(this.generation === 2023 ? { id } : { id, service_port_delta: 2 });
+    return ok(this.generation === 2023 ? { id } : { id, service_port_delta: this.servicePortDelta });
   }
 
   private abandonJobs(worker: FakeWorker, named: readonly string[]): void {
