@@ -2,7 +2,7 @@
 // parameter; a fault in one of them is its own affair.
 import { AssetCaches } from "./cache/worker/asset-caches.ts";
 import type { Settings } from "./config/settings.ts";
-import type { Program } from "./context.ts";
+import type { Context, Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
 import { Logger } from "./ops/log.ts";
 import { releaseCodePages } from "./process/release-memory.ts";
@@ -10,6 +10,7 @@ import { becomeSubreaper } from "./process/subreaper.ts";
 import { sleep } from "./sleep.ts";
 import { describeSetup } from "./slot/describe-setup.ts";
 import { findHostFacts, registrationOf } from "./slot/host-facts.ts";
+import { findPackages } from "./slot/package-list.ts";
 import { type RunSlotOptions, runSlot } from "./slot/run-slot.ts";
 import { openSlotLog, stdoutSink } from "./slot/slot-log.ts";
 import { StopRequests } from "./stop-requests.ts";
@@ -19,7 +20,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   const [first] = slots;
   if (first === undefined) throw new UsageError("no slot to run");
   const log = new Logger([stdoutSink(first.logLevel)]);
-  const stops = new StopRequests(first.own.stop.totalMs, log, () => process.exit(exitCode.failed));
+  const stops = new StopRequests(first.own.stop.totalMs, log, (code) => process.exit(code));
   stops.listen();
   const faults = stopAtFaults(stops, log);
   becomeSubreaper();
@@ -29,18 +30,46 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
     ifNotStopped(stops),
   );
   if (facts === undefined) return exitCode.done;
+  const packages = await findAllPackages(slots, program, { signal: stops.signals.stop, log });
+  if (packages === undefined) return exitCode.done;
   const rest = restLater(log);
   await using caches = new AssetCaches();
   const running = slots.map(async (settings, index) => {
     const slotLog = logs[index]?.log ?? log;
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
     if (settings.hosts.length === 0) return false;
-    return await keepRunning({ settings, program, caches, facts, stops: stops.signals, log: slotLog, rest });
+    return await keepRunning({
+      settings,
+      program,
+      caches,
+      facts,
+      packages: packages.get(settings.packagesCommand),
+      stops: stops.signals,
+      log: slotLog,
+      rest,
+    });
   });
   const ran = await Promise.all(running);
   await Promise.all(logs.map((each) => each.close()));
   if (!ran.includes(true)) throw new UsageError("no slot can run, the log says why");
   return faults.hasOccurred ? exitCode.failed : exitCode.done;
+}
+
+/** By PACKAGES_CMD: slots mostly have the same, which runs once. Undefined: told to stop meanwhile. */
+async function findAllPackages(
+  slots: readonly Settings[],
+  program: Program,
+  context: Context,
+): Promise<ReadonlyMap<string | undefined, string> | undefined> {
+  const packages = new Map<string | undefined, string>();
+  const commands = new Set(slots.flatMap(({ packagesCommand }) => packagesCommand ?? []));
+  try {
+    for (const command of commands) packages.set(command, await findPackages(command, program, context));
+    return packages;
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** Whatever nobody has caught leaves the process unsound: all jobs are ended and reported, then it exits. */

@@ -71,8 +71,16 @@ export class TestSyncError extends CacheError {
   }
 }
 
-/** Statuses after which RETRY_DELAY_IF_WEBUI_BUSY counts (protocol 2.3). */
-export const busyStatuses: readonly number[] = [408, 425, 502, 503, 504, 598];
+/**
+ * Statuses after which RETRY_DELAY_IF_WEBUI_BUSY counts (protocol 2.3), and 429: proxies limit rates with it, and nobody
+ * who is asked to come back later gives a job or a web UI host up for it.
+ */
+export const busyStatuses: readonly number[] = [408, 425, 429, 502, 503, 504, 598];
+
+/** A file could not be read as its upload announced it: sending it again would not help. */
+export class UnreadablePartError extends WorkerError {
+  readonly exitCode = exitCode.failed;
+}
 
 /** A try of a REST call that got no usable answer: a refusing status, or no answer at all. */
 export class ApiError extends WorkerError {
@@ -92,10 +100,15 @@ export class ApiError extends WorkerError {
     return this.status !== undefined && busyStatuses.includes(this.status);
   }
 
-  /** The server refused and will not change its mind: 4xx other than 408, 425 and 490. */
+  /** Nobody answers, or not for now: nothing is wrong with what was sent. */
+  get isAway(): boolean {
+    return this.isBusy || (this.status === undefined && !(this.cause instanceof UnreadablePartError));
+  }
+
+  /** The server refused and will not change its mind: 4xx other than 490 and the busy ones. */
   get isFinal(): boolean {
     const { status } = this;
-    return status !== undefined && status >= 400 && status < 500 && ![408, 425, 490].includes(status);
+    return status !== undefined && status >= 400 && status < 500 && status !== 490 && !this.isBusy;
   }
 }
 

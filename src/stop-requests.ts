@@ -1,5 +1,7 @@
 // What ends the worker (protocol 3.5), as signals that everything waits for: HUP finishes off, the first TERM or INT
-// stops, the second kills the processes of the jobs, the third ends the worker itself.
+// stops, the second kills the processes of the jobs, the third ends the worker itself; USR2 leaves the jobs to the next start.
+
+import { type ExitCode, exitCode } from "./errors.ts";
 import { JobStop } from "./job/job-stop.ts";
 import type { Logger } from "./ops/log.ts";
 
@@ -41,7 +43,7 @@ export class StopRequests {
   constructor(
     private readonly totalMs: number,
     private readonly log: Logger,
-    private readonly exit: () => void,
+    private readonly exit: (code: ExitCode) => void,
   ) {}
 
   /** HUP, also several times; without effect after TERM. */
@@ -59,7 +61,7 @@ export class StopRequests {
   /** TERM or INT. */
   stop(): void {
     const { stop, kill } = this.controllers;
-    if (kill.signal.aborted) this.exit();
+    if (kill.signal.aborted) this.exit(exitCode.failed);
     else if (stop.signal.aborted) {
       this.log.warn("Told to stop again: killing the processes of all jobs");
       kill.abort();
@@ -73,12 +75,19 @@ export class StopRequests {
     const over = new Error("the time to stop is over");
     setTimeout(() => hurry.abort(over), this.totalMs * hurryShare);
     setTimeout(() => giveUp.abort(over), this.totalMs);
-    setTimeout(() => this.exit(), this.totalMs + lastResortMs);
+    setTimeout(() => this.exit(exitCode.failed), this.totalMs + lastResortMs);
+  }
+
+  /** USR2: running jobs go on without this worker, for the next one to take over (see resume-job.ts). */
+  private handOver(): void {
+    this.log.info("Handing over: jobs that run go on, the next start of the worker takes them over");
+    this.exit(exitCode.done);
   }
 
   /** From now on the operating system's signals are requests. */
   listen(): void {
     process.on("SIGHUP", () => this.drain());
+    process.on("SIGUSR2", () => this.handOver());
     for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => this.stop());
   }
 }

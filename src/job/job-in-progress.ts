@@ -3,12 +3,14 @@ import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import type { IsotovideoRun } from "../isotovideo/start.ts";
+import type { Audience } from "../results/audience.ts";
 import type { Reporter } from "../results/reporter.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import type { Job } from "./job.ts";
 import type { JobLog } from "./job-log.ts";
 import type { JobRecord } from "./job-record.ts";
-import type { PreparedJob } from "./set-up/set-up-job.ts";
+import type { JobWebUi } from "./job-web-ui.ts";
+import type { Spool } from "./spool/spool.ts";
 
 export interface JobInput {
   readonly job: Job;
@@ -16,30 +18,30 @@ export interface JobInput {
   readonly settings: Settings;
   readonly program: Program;
   readonly caches: AssetCaches;
+  readonly spool: Spool;
+  readonly audience: Audience;
   /** Address under which the web UI reaches this host. */
   readonly workerHostname: string;
+  /** Called when the job comes to its next phase. */
+  readonly entered: (phase: "setup" | "running" | "ending" | "ended") => void;
   /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
   readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
-  /** The job is being ended: nothing can stop it any more. */
-  readonly isEnding: () => void;
-  /** The web UI is about to be told the end: for it the slot is free from now on. */
-  readonly isEnded: () => void;
   /** Aborted when the processes of the job are to be killed at once. */
   readonly kill: AbortSignal;
-  /** Aborted when nothing but the end of the job may be delivered any more. */
+  /** Aborted when nothing more may be delivered: what is left goes to the spool. */
   readonly hurry: AbortSignal;
-  /** Aborted when nothing at all may be delivered any more: the worker's own time to stop is over. */
+  /** Aborted when the worker's own time to stop is over. */
   readonly giveUp: AbortSignal;
 }
 
 /** What there is of a job so far; its end takes care of whatever exists by then. */
 export interface JobInProgress {
   readonly input: JobInput;
+  readonly webUi: JobWebUi;
   readonly jobLog: JobLog;
   readonly record: JobRecord;
   /** What the job keeps until its end, its assets in the cache among it. */
   readonly held: AsyncDisposableStack;
-  prepared?: PreparedJob;
   isotovideo?: IsotovideoRun;
   reporter?: Reporter;
 }

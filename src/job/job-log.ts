@@ -7,6 +7,7 @@ import { formatJobLine, fromLevel, type LogLevel, type LogSink } from "../ops/lo
 import { removeEntries } from "../ops/remove-entries.ts";
 
 export const autoinstLogName = "autoinst-log.txt";
+const workerLogName = "worker-log.txt";
 
 export interface JobLog {
   /** Writes into worker-log.txt. */
@@ -22,13 +23,20 @@ export interface JobLog {
   close(): Promise<void>;
 }
 
-/** Starts both logs afresh; left-overs of an earlier job that would be uploaded with this one are removed. */
-export async function openJobLog(poolDirectory: string, logLevel: LogLevel): Promise<JobLog> {
-  const leftOvers = ["worker-log.txt", autoinstLogName, "serial0.txt", "serial_terminal.txt"];
-  await removeEntries(poolDirectory, leftOvers);
+/**
+ * Starts both logs afresh, unless the job goes on from an earlier start of the worker. Left-overs of an earlier job that
+ * would be uploaded with this one are removed.
+ */
+export async function openJobLog(
+  poolDirectory: string,
+  logLevel: LogLevel,
+  { isContinued = false } = {},
+): Promise<JobLog> {
+  if (!isContinued) await removeEntries(poolDirectory, ["serial0.txt", "serial_terminal.txt"]);
+  const openLog = isContinued ? reopenFile : openFresh;
   // Both stay open: a job that puts a link in their place does not get lines written elsewhere.
-  const workerLog = await AppendedFile.open(join(poolDirectory, "worker-log.txt"), { isFresh: true });
-  const autoinstLog = await AppendedFile.open(join(poolDirectory, autoinstLogName), { isFresh: true });
+  const workerLog = await openLog(poolDirectory, workerLogName);
+  const autoinstLog = await openLog(poolDirectory, autoinstLogName);
   const sink = fromLevel(logLevel, (entry) => workerLog.write(formatJobLine(entry, logLevel)));
   const autoinstSink = fromLevel(logLevel, (entry) => autoinstLog.write(formatJobLine(entry, logLevel)));
   const note = (...lines: readonly string[]) => {
@@ -50,6 +58,16 @@ export async function openJobLog(poolDirectory: string, logLevel: LogLevel): Pro
       await Promise.all([workerLog.close(), autoinstLog.close()]);
     },
   };
+}
+
+async function openFresh(poolDirectory: string, name: string): Promise<AppendedFile> {
+  await removeEntries(poolDirectory, [name]);
+  return await AppendedFile.open(join(poolDirectory, name), { isFresh: true });
+}
+
+/** A job may have put something else in its place. */
+async function reopenFile(poolDirectory: string, name: string): Promise<AppendedFile> {
+  return await AppendedFile.reopen(join(poolDirectory, name)).catch(() => openFresh(poolDirectory, name));
 }
 
 /** First lines of autoinst-log.txt. */

@@ -1,53 +1,65 @@
-// Keeps the state file of the running job up to date (see state-file.ts for what it is for). Its failures are logged
-// once and end nothing.
-import type { Settings } from "../config/settings.ts";
+// Keeps the state file of a job up to date (see state-file.ts for what it is for). Its failures are logged and end
+// nothing.
 import { errorText } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
+import type { Progress } from "../results/progress.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import type { Job } from "./job.ts";
 import { type JobState, writeJobState } from "./state-file.ts";
+import type { Ending } from "./stop-reason.ts";
 
-interface RecordedJob {
-  readonly job: Job;
-  readonly webUi: WebUi;
-  readonly settings: Settings;
+export function newJobState(job: Job, webUi: WebUi, now = Date.now()): JobState {
+  return {
+    format: 1,
+    job: { ...job.received, id: job.id },
+    host: webUi.host.name,
+    workerId: webUi.workerId ?? 0,
+    phase: "setup",
+    acceptedAt: now,
+  };
 }
 
 export class JobRecord {
-  private state: JobState;
   private saving: Promise<void> = Promise.resolve();
 
+  /** `directory`: the pool, or an entry of the spool. */
   constructor(
-    private readonly input: RecordedJob,
+    readonly directory: string,
+    public state: JobState,
     private readonly log: Logger,
-    now = Date.now(),
-  ) {
-    const { job, webUi } = input;
-    const received = { ...job.received, id: job.id };
-    this.state = {
-      format: 1,
-      job: received,
-      host: webUi.host.name,
-      workerId: webUi.workerId ?? 0,
-      phase: "setup",
-      acceptedAt: now,
-    };
-  }
+  ) {}
 
   save(phase: JobState["phase"]): Promise<void> {
-    const startedAt = phase === "running" ? { startedAt: Date.now() } : {};
-    return this.write({ ...this.state, phase, ...startedAt });
+    return this.write({ phase });
   }
 
-  /** What the server has been told so far. */
-  noteReported(reported: unknown): Promise<void> {
-    return this.write({ ...this.state, reported });
+  /** isotovideo runs. */
+  started(run: NonNullable<JobState["run"]>): Promise<void> {
+    return this.write({ phase: "running", run });
   }
 
-  private write(state: JobState): Promise<void> {
+  ending(ending: Ending): Promise<void> {
+    return this.write({ phase: "ending", ending });
+  }
+
+  /** What the server has been told of the results so far. */
+  reported(reported: Progress): Promise<void> {
+    return this.write({ reported });
+  }
+
+  delivered(what: string): Promise<void> {
+    return this.write({ delivered: [...(this.state.delivered ?? []), what] });
+  }
+
+  isDelivered(what: string): boolean {
+    return this.state.delivered?.includes(what) ?? false;
+  }
+
+  private write(changes: Partial<JobState>): Promise<void> {
+    const state = { ...this.state, ...changes };
     this.state = state;
     this.saving = this.saving
-      .then(() => writeJobState(this.input.settings.poolDirectory, state))
+      .then(() => writeJobState(this.directory, state))
       .catch((error) => this.log.warn(`Unable to keep the state of the job: ${errorText(error)}`));
     return this.saving;
   }

@@ -3,14 +3,17 @@ import { abortable, outliving } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
 import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
-import { type ReportEnd, Reporter } from "../results/reporter.ts";
+import type { ReportEnd, Reporter } from "../results/reporter.ts";
 import { concludeJob } from "./conclude-job.ts";
 import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
 import { isotovideoCall } from "./isotovideo-call.ts";
 import type { JobInProgress, JobInput } from "./job-in-progress.ts";
 import { openJobLog, setupNotes } from "./job-log.ts";
-import { JobRecord } from "./job-record.ts";
+import type { JobOutcome } from "./job-outcome.ts";
+import { JobRecord, newJobState } from "./job-record.ts";
+import { reporterOf } from "./job-reporter.ts";
 import { JobStop } from "./job-stop.ts";
+import { JobWebUi } from "./job-web-ui.ts";
 import { setUpJob } from "./set-up/set-up-job.ts";
 import type { Ending } from "./stop-reason.ts";
 
@@ -18,20 +21,22 @@ import type { Ending } from "./stop-reason.ts";
 const maxPartingMs = 10_000;
 
 /**
- * Runs an accepted job to its end and resolves with whether the web UI has been told. The context's signal is aborted with a `JobStop` to stop it.
- * Never throws for anything that the job or the web UI did; the pool is left for the caller to clean.
+ * Runs an accepted job to its end. The context's signal is aborted with a `JobStop` to stop it. Never throws for anything
+ * that the job or the web UI did; the pool is left for the caller to clean.
  */
-export async function runJob(input: JobInput, outer: Context): Promise<boolean> {
+export async function runJob(input: JobInput, outer: Context): Promise<JobOutcome> {
   const { job, settings, program } = input;
   const jobLog = await openJobLog(settings.poolDirectory, settings.logLevel);
   const context = { signal: outer.signal, log: outer.log.also(jobLog.sink) };
   await using held = new AsyncDisposableStack();
-  const progress: JobInProgress = { input, jobLog, held, record: new JobRecord(input, context.log) };
+  const webUi = new JobWebUi(input.webUi);
+  const record = new JobRecord(settings.poolDirectory, newJobState(job, webUi), context.log);
+  const progress: JobInProgress = { input, webUi, jobLog, held, record };
   try {
-    context.log.info(`Setting up job ${job.id} from ${input.webUi.host.name}`);
+    context.log.info(`Setting up job ${job.id} from ${webUi.host.name}`);
     jobLog.note(...setupNotes(program.nodeName, settings.instance));
     const ending = await endingOf(() => workOn(progress, context), context);
-    input.isEnding();
+    input.entered("ending");
     return await concludeJob(progress, ending, context.log);
   } finally {
     await jobLog.close();
@@ -40,13 +45,12 @@ export async function runJob(input: JobInput, outer: Context): Promise<boolean> 
 
 async function workOn(progress: JobInProgress, context: Context): Promise<Ending> {
   const { input, record, jobLog, held } = progress;
-  const { settings, webUi } = input;
+  const { settings } = input;
   await record.save("setup");
   const prepared = await withDeadline(setupTimeLimitMs(input.job, settings), context, async (inner) => {
     const ready = await outliving(inner.signal, maxPartingMs, (late) =>
       abortable(setUpJob({ ...input, held, autoinstSink: jobLog.autoinstSink }, inner), late),
     );
-    progress.prepared = ready;
     jobLog.note("+++ worker notes +++");
     await jobLog.flush();
     progress.isotovideo = await startIsotovideo(await isotovideoCall(input, ready), inner);
@@ -54,22 +58,30 @@ async function workOn(progress: JobInProgress, context: Context): Promise<Ending
   });
   const isotovideo = progress.isotovideo;
   if (!isotovideo) throw new Error("isotovideo has been started, but nobody holds it");
-  input.hasStarted({ ...input.job.received, URL: prepared.commandServerUrl });
-  const reporter = new Reporter({
-    webUi,
-    jobId: input.job.id,
-    poolDirectory: settings.poolDirectory,
-    settings,
-    fixed: {
-      worker_id: webUi.workerId ?? 0,
-      cmd_srv_url: prepared.commandServerUrl,
-      worker_hostname: input.workerHostname,
-    },
-    onReported: (reported) => record.noteReported(reported),
+  const { maxJobTimeMs, commandServerUrl } = prepared;
+  await record.started({
+    startedAt: Date.now(),
+    ...(Number.isFinite(maxJobTimeMs) && { maxJobTimeMs }),
+    commandServerUrl,
+    workerHostname: input.workerHostname,
   });
+  return await report(progress, isotovideo, maxJobTimeMs, context);
+}
+
+/** From here on a job of this start and one that an earlier start of the worker has left are the same. */
+export async function report(
+  progress: JobInProgress,
+  isotovideo: IsotovideoRun,
+  limitMs: number,
+  context: Context,
+): Promise<Ending> {
+  const { input, record, webUi } = progress;
+  const { job, audience, settings } = input;
+  input.entered("running");
+  input.hasStarted({ ...job.received, URL: record.state.run?.commandServerUrl });
+  const reporter = reporterOf(record, { jobId: job.id, webUi, settings, audience });
   progress.reporter = reporter;
-  await record.save("running");
-  return await withDeadline(prepared.maxJobTimeMs, context, (inner) => watch(isotovideo, reporter, inner));
+  return await withDeadline(limitMs, context, (inner) => watch(isotovideo, reporter, inner));
 }
 
 /** Until isotovideo ends, the server gives the job up or the signal is aborted. A post under way is let finish. */
@@ -97,7 +109,7 @@ function endOfReports(end: ReportEnd, signal: AbortSignal): Ending {
 }
 
 /** Turns whatever ended the work into why the job ends. */
-async function endingOf(work: () => Promise<Ending>, context: Context): Promise<Ending> {
+export async function endingOf(work: () => Promise<Ending>, context: Context): Promise<Ending> {
   try {
     return await work();
   } catch (error) {
@@ -106,7 +118,8 @@ async function endingOf(work: () => Promise<Ending>, context: Context): Promise<
     if (cause instanceof JobStop) return { stopReason: cause.stopReason };
     if (cause instanceof SetupFailure) {
       context.log.error(`Unable to setup job: ${cause.message}`);
-      return { stopReason: "setup failure", failure: cause };
+      const { category, message } = cause;
+      return { stopReason: "setup failure", failure: { category, message } };
     }
     if (cause instanceof ApiError) {
       context.log.error(`The web UI has given the job up: ${cause.message}`);

@@ -2,21 +2,23 @@
 import type { SetupFailure } from "../errors.ts";
 import type { BaseState } from "../results/state-files.ts";
 
-/** What ends a job while it is set up or runs. Other texts come from reading the results ("no tests scheduled"). */
-export type StopReason =
-  | "done"
-  | "died"
-  | "no tests scheduled"
-  | "exception"
-  | "cancel"
-  | "obsolete"
-  | "abort"
-  | "quit"
-  | "timeout"
-  | "setup failure"
-  | "api-failure"
-  | "worker broken"
-  | "skipped";
+/** What ends a job. Texts like "no tests scheduled" are reasons that the server shows as they are. */
+export const stopReasons = [
+  "done",
+  "died",
+  "no tests scheduled",
+  "exception",
+  "cancel",
+  "obsolete",
+  "abort",
+  "quit",
+  "timeout",
+  "setup failure",
+  "api-failure",
+  "worker broken",
+  "skipped",
+] as const;
+export type StopReason = (typeof stopReasons)[number];
 
 /** Results that `set_done` is sent; undefined elsewhere means that the server computes it from the modules. */
 export type SentResult = "incomplete" | "user_cancelled" | "timeout_exceeded" | "skipped";
@@ -25,13 +27,13 @@ export type SentResult = "incomplete" | "user_cancelled" | "timeout_exceeded" | 
 export interface Ending {
   readonly stopReason: StopReason;
   /** With "setup failure". */
-  readonly failure?: SetupFailure;
+  readonly failure?: Pick<SetupFailure, "category" | "message"> | undefined;
   /** With "api-failure": what the web UI answered last, in the form "CODE response: TEXT". */
-  readonly apiError?: string;
+  readonly apiError?: string | undefined;
   /** "Unable to upload images: …", when the last upload of results failed. */
-  readonly uploadError?: string;
+  readonly uploadError?: string | undefined;
   /** With "worker broken": why the slot is unavailable. */
-  readonly brokenBecause?: string;
+  readonly brokenBecause?: string | undefined;
 }
 
 export interface Conclusion {

@@ -1,6 +1,8 @@
 // A text file that lines are appended to, in order, without blocking anybody: log files of slots and jobs.
 import { constants, type FileHandle, open } from "node:fs/promises";
 
+const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+
 /** Text waiting to be written beyond this is dropped, with a mark in the file: a full disk must not fill memory. */
 const maxPendingChars = 16 * 1024 * 1024;
 
@@ -14,14 +16,21 @@ export class AppendedFile {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Opens for appending, made when missing; `isFresh`: an old file or link of that name is replaced. */
+  /** Opens for appending, made when missing. `isFresh`: there must be none yet. */
   static async open(
     path: string,
     { isFresh = false, onError = () => {} }: { isFresh?: boolean; onError?: (error: unknown) => void } = {},
   ): Promise<AppendedFile> {
-    const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants;
     const flags = O_WRONLY | O_APPEND | O_CREAT | (isFresh ? O_EXCL | O_NOFOLLOW : 0);
     return new AppendedFile(await open(path, flags, 0o644), onError);
+  }
+
+  /** Opens a regular file that is there, for going on with it. Links are not followed. Throws for all else. */
+  static async reopen(path: string, { onError = () => {} } = {}): Promise<AppendedFile> {
+    const handle = await open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+    if ((await handle.stat()).isFile()) return new AppendedFile(handle, onError);
+    await handle.close();
+    throw new Error(`${path} is no regular file`);
   }
 
   write(text: string): void {

@@ -12,6 +12,9 @@ export interface JobFilesOptions extends UploadTarget {
   readonly redactVars: (context: Context) => Promise<void>;
   /** Writes "Uploading NAME" into the job's logs; they are on disk when it resolves. */
   readonly announce: (name: string) => Promise<void>;
+  /** By path in the pool: what the server has got before is not sent again. */
+  readonly isDelivered: (key: string) => boolean;
+  readonly noteDelivered: (key: string) => Promise<void>;
 }
 
 export type UploadGroup = "ulogs" | "assets" | "logs";
@@ -47,6 +50,8 @@ export function isJobLog(name: string): boolean {
 /** One upload of a group. */
 interface Item {
   readonly name: string;
+  /** Of its kind and name: what was delivered is remembered by it. */
+  readonly key: string;
   readonly upload: (context: Context) => Promise<boolean>;
 }
 
@@ -57,7 +62,7 @@ interface Item {
 export async function uploadJobFiles(options: JobFilesOptions, context: Context): Promise<GroupFailure[]> {
   const lanes = new Lanes(options.settings.own.report.parallelUploads);
   const uploadAll = (group: UploadGroup, items: readonly Item[], laneCount = lanes) =>
-    uploadGroup(group, items, laneCount, options.announce, context);
+    uploadGroup(group, items, laneCount, options, context);
   const ulogsThenAssets = async () => {
     const ulogs = await listVisible(options, "ulogs", context);
     const failure = await uploadAll(
@@ -80,9 +85,9 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   if (isOver) return failures;
   const there = await listVisible(options, ".", context, (name) => lastLogs.includes(name));
   const names = lastLogs.filter((name) => there.includes(name));
-  for (const name of names) await options.announce(name);
   const items = names.map((name) => fileItem(options, name, name));
-  const failure = await uploadGroup("logs", items, lanes, async () => {}, context);
+  for (const { name, key } of items) if (!options.isDelivered(key)) await options.announce(name);
+  const failure = await uploadGroup("logs", items, lanes, { ...options, announce: async () => {} }, context);
   return failure ? [...failures, failure] : failures;
 }
 
@@ -90,16 +95,17 @@ async function uploadGroup(
   group: UploadGroup,
   items: readonly Item[],
   lanes: Lanes,
-  announce: (name: string) => Promise<void>,
+  { announce, isDelivered, noteDelivered }: JobFilesOptions,
   { signal, log }: Context,
 ): Promise<GroupFailure | undefined> {
   let failure: GroupFailure | undefined;
-  const uploadItem = async ({ name, upload }: Item) => {
+  const uploadItem = async ({ name, key, upload }: Item) => {
     signal.throwIfAborted();
-    if (failure) return;
+    if (failure || isDelivered(key)) return;
     try {
       await announce(name);
       await upload({ signal, log });
+      await noteDelivered(key);
     } catch (error) {
       signal.throwIfAborted();
       failure ??= { group, name, error: error instanceof Error ? error : new Error(String(error)) };
@@ -145,7 +151,11 @@ async function assetItems(options: JobFilesOptions, context: Context): Promise<I
   const items: Item[] = [];
   for (const scope of ["private", "public"] as const)
     for (const name of await listVisible(options, `assets_${scope}`, context))
-      items.push({ name, upload: (context) => uploadAsset(options, { name, scope }, context) });
+      items.push({
+        name,
+        key: `assets_${scope}/${name}`,
+        upload: (context) => uploadAsset(options, { name, scope }, context),
+      });
   return items;
 }
 
@@ -155,7 +165,7 @@ function fileItem(
   as: string,
   fields: Readonly<Record<string, string>> = {},
 ): Item {
-  return { name: as, upload: (context) => uploadFile(options, { inPool, as }, fields, context) };
+  return { name: as, key: inPool, upload: (context) => uploadFile(options, { inPool, as }, fields, context) };
 }
 
 /**

@@ -2,15 +2,17 @@
 import type { Logger } from "../ops/log.ts";
 import type { Connection } from "../webui/connection.ts";
 import type { OfferedJob } from "../webui/job-offers.ts";
-import type { ServerMessage, StopCommand } from "../webui/messages.ts";
+import type { JobSequence, LiveCommand, ServerMessage, StopCommand } from "../webui/messages.ts";
 
 /** A slot, as messages see it. */
 export interface CommandedSlot {
-  offered(connection: Connection, jobs: readonly OfferedJob[]): void;
+  offered(connection: Connection, jobs: readonly OfferedJob[], sequence: JobSequence): void;
   reject(connection: Connection, jobIds: readonly string[], reason: string): void;
-  /** Whether that job of that host is the current one. */
-  has(connection: Connection, jobId: string): boolean;
-  stopJob(stopReason: StopCommand): void;
+  /** What that job of that host is to the slot. */
+  holds(connection: Connection, jobId: string): "current" | "pending" | undefined;
+  stopJob(jobId: string, command: StopCommand): void;
+  /** Somebody begins or ends to follow the current job. */
+  follow(command: LiveCommand): void;
   /** That web UI does not understand this worker. */
   becomeIncompatible(host: string): void;
 }
@@ -19,10 +21,10 @@ export function obey(message: ServerMessage, connection: Connection, slot: Comma
   const host = connection.host.name;
   switch (message.kind) {
     case "grab_job":
-      slot.offered(connection, [message.job]);
+      slot.offered(connection, [message.job], [message.job.id]);
       break;
     case "grab_jobs":
-      slot.offered(connection, message.jobs);
+      slot.offered(connection, message.jobs, message.sequence);
       break;
     case "invalid-job":
       slot.reject(connection, message.jobIds, message.why);
@@ -34,13 +36,15 @@ export function obey(message: ServerMessage, connection: Connection, slot: Comma
       break;
     }
     case "stop":
+      if (slot.holds(connection, message.jobId)) slot.stopJob(message.jobId, message.type);
+      else log.warn(`Ignoring ${message.type} of ${host} for job ${message.jobId}, which is not here for it`);
+      break;
     case "live":
-      if (!slot.has(connection, message.jobId))
+      if (slot.holds(connection, message.jobId) === "current") slot.follow(message.type);
+      else
         log.warn(
           `Ignoring ${message.type} of ${host} for job ${message.jobId}, which does not run here for it`,
         );
-      else if (message.kind === "stop") slot.stopJob(message.type);
-      else log.debug(`Ignoring ${message.type} for job ${message.jobId}: there is no live view yet`);
       break;
     case "incompatible":
       slot.becomeIncompatible(host);

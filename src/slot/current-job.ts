@@ -1,26 +1,38 @@
-// The job that a slot has, from the offer on, and the work on it once it is accepted.
+// A job that a slot has, from the offer on, and the work on it once it is accepted.
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { JobInput } from "../job/job-in-progress.ts";
+import { type JobOutcome, outcome } from "../job/job-outcome.ts";
+import { resumeJob } from "../job/resume-job.ts";
 import { runJob } from "../job/run-job.ts";
+import type { Spool } from "../job/spool/spool.ts";
+import type { JobState } from "../job/state-file.ts";
 import type { Logger } from "../ops/log.ts";
+import { Audience } from "../results/audience.ts";
 import type { StopSignals } from "../stop-requests.ts";
 import type { Connection } from "../webui/connection.ts";
 import { setDone } from "../webui/jobs-api.ts";
 import { emptyPoolDirectory } from "./pool-directory.ts";
 import type { PoolLock } from "./pool-lock.ts";
 
-export interface CurrentJob {
-  readonly job: Job;
-  readonly connection: Connection;
-  /** Aborted with a `JobStop`. */
-  readonly controller: AbortController;
-  phase: "accepting" | "working" | "ending" | "ended";
+/** In this order; what is said to a job before "setup" has begun costs no request. */
+export const jobPhases = ["accepting", "setup", "running", "ending", "ended"] as const;
+export type JobPhase = (typeof jobPhases)[number];
+
+export class CurrentJob {
+  phase: JobPhase = "accepting";
   /** As it goes into statuses: with the address of the command server, once there is one. */
   shown: Readonly<Record<string, unknown>>;
+  readonly audience = new Audience();
+  /** Aborted with a `JobStop`. */
+  readonly controller = new AbortController();
+
+  constructor(readonly job: Job) {
+    this.shown = job.received;
+  }
 }
 
 export interface WorkPlace {
@@ -28,53 +40,69 @@ export interface WorkPlace {
   readonly program: Program;
   readonly caches: AssetCaches;
   readonly lock: PoolLock;
+  readonly spool: Spool;
   readonly stops: StopSignals;
-  readonly workerHostname: string;
-  /** isotovideo runs: every web UI is told. */
-  readonly tellAll: () => void;
 }
 
-/**
- * Brings an accepted job to its end on the web UI, whatever happens, and tidies up. Never throws. Resolves with whether
- * the server has been told.
- */
-export async function workOn(current: CurrentJob, place: WorkPlace, log: Logger): Promise<boolean> {
-  const { job, connection } = current;
-  const { settings, stops, tellAll } = place;
-  log.info(`Accepted job ${job.id} of ${connection.host.name}`);
+/** How a job is worked on: one that was accepted, or with `left` one that an earlier start of the worker has left. */
+export interface Work {
+  readonly connection: Connection;
+  readonly workerHostname: string;
+  /** isotovideo runs: every web UI is told. */
+  readonly hasStarted: () => void;
+  readonly left?: JobState | undefined;
+}
+
+/** Brings a job to its end on the web UI, whatever happens, and tidies up. Never throws. */
+export async function workOn(
+  current: CurrentJob,
+  work: Work,
+  place: WorkPlace,
+  log: Logger,
+): Promise<JobOutcome> {
+  const { job, controller } = current;
+  const { connection, workerHostname, left } = work;
+  const { settings, stops } = place;
   connection.client.errors.forget();
-  current.phase = "working";
-  const input = {
+  const input: JobInput = {
     ...place,
     ...stops,
     job,
     webUi: connection.client,
-    hasStarted: (shown: CurrentJob["shown"]) => {
+    audience: current.audience,
+    workerHostname,
+    entered: (phase) => {
+      current.phase = phase;
+    },
+    hasStarted: (shown) => {
       current.shown = shown;
-      tellAll();
-    },
-    isEnding: () => {
-      current.phase = "ending";
-    },
-    isEnded: () => {
-      current.phase = "ended";
+      work.hasStarted();
     },
   };
-  const isDelivered = await runToEnd(input, current, log);
+  const context = { signal: controller.signal, log };
+  const outcome = await toItsEnd(input, left, place, context);
   // A worker that ends leaves the pool to be looked at.
   const isStopping = stops.stop.aborted || stops.drain.aborted;
   if (settings.cleansPool && !isStopping)
     await emptyPool(place, log).catch((error) => log.error(errorText(error)));
-  return isDelivered;
+  return outcome;
 }
 
-async function runToEnd(input: JobInput & WorkPlace, current: CurrentJob, log: Logger): Promise<boolean> {
+async function toItsEnd(
+  input: JobInput,
+  left: JobState | undefined,
+  place: WorkPlace,
+  context: Context,
+): Promise<JobOutcome> {
   try {
-    if (input.settings.cleansPool) await emptyPool(input, log);
-    return await runJob(input, { signal: current.controller.signal, log });
+    if (left) return await resumeJob(input, left, context);
+    input.entered("setup");
+    if (place.settings.cleansPool) await emptyPool(place, context.log);
+    return await runJob(input, context);
   } catch (error) {
-    log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
-    return await reportBroken(current, `worker broken: ${errorText(error)}`, { log, signal: input.giveUp });
+    context.log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
+    const reason = `worker broken: ${errorText(error)}`;
+    return await reportBroken(input, reason, { log: context.log, signal: input.giveUp });
   }
 }
 
@@ -83,16 +111,12 @@ function emptyPool({ lock, settings }: WorkPlace, log: Logger): Promise<void> {
 }
 
 /** The server does not take a second result: one that the job has stays. */
-async function reportBroken(
-  { connection, job }: CurrentJob,
-  reason: string,
-  context: Context,
-): Promise<boolean> {
+async function reportBroken({ webUi, job }: JobInput, reason: string, context: Context): Promise<JobOutcome> {
   try {
-    await setDone(connection.client, job.id, { result: "incomplete", reason }, context);
-    return true;
+    await setDone(webUi, job.id, { result: "incomplete", reason }, context);
+    return outcome("told");
   } catch (error) {
     context.log.error(`Unable to report the end of job ${job.id}: ${errorText(error)}`);
-    return false;
+    return outcome("lost");
   }
 }

@@ -8,22 +8,30 @@ export interface OfferFacts {
   readonly host: string;
   /** The worker takes nothing new, or the current job is being ended. */
   readonly isStopping: boolean;
-  readonly current: { readonly id: string; readonly host: string } | undefined;
+  /** A job of that host whose end waits in the spool. */
+  readonly undelivered: string | undefined;
+  /** Why the slot was unavailable when it was looked at last. */
+  readonly unavailable: string | undefined;
+  /** What the slot has: the current job and pending ones. */
+  readonly current: { readonly ids: readonly string[]; readonly host: string } | undefined;
 }
 
 export type OfferAnswer =
   | { readonly kind: "accept" }
-  /** The same offer again, of the job that the slot already has. */
+  /** The same offer again, of jobs that the slot already has. */
   | { readonly kind: "ignore" }
   | { readonly kind: "reject"; readonly reason: string };
 
-/** Every offer is answered; only one that repeats itself is not. */
-export function answerOffer({ jobIds, host, isStopping, current }: OfferFacts): OfferAnswer {
+/** Every offer is answered; only one that repeats itself is not (field lessons 2, 3). */
+export function answerOffer(facts: OfferFacts): OfferAnswer {
+  const { jobIds, host, isStopping, undelivered, unavailable, current } = facts;
   if (isStopping) return reject("currently stopping");
+  const isKnown = current?.host === host && jobIds.every((id) => current.ids.includes(id));
+  if (isKnown) return { kind: "ignore" };
+  if (current && unavailable !== undefined) return reject(unavailable);
   if (current && current.host !== host) return reject(`already busy with a job from ${current.host}`);
-  if (current && jobIds.every((id) => id === current.id)) return { kind: "ignore" };
-  if (current) return reject(`already busy with job(s) ${current.id}`);
-  if (jobIds.length > 1) return reject("this worker does not run directly chained jobs yet");
+  if (current) return reject(`already busy with job(s) ${current.ids.join(", ")}`);
+  if (undelivered !== undefined) return reject(`results of job ${undelivered} still wait for delivery`);
   return { kind: "accept" };
 }
 

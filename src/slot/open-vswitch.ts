@@ -6,13 +6,14 @@ import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
 import { type HostCommandEnd, runHostCommand } from "./host-command.ts";
 
+/** Of a bus, to one question. */
 const maxAnswerMs = 10_000;
 const maxOutputBytes = 4096;
 
 const bus = "org.freedesktop.DBus";
 const busPath = "/org/freedesktop/DBus";
 
-/** What buses say of a name that nobody has and nothing can start: then there is nothing to explain. */
+/** What buses say of a name that nothing can start: then there is nothing to explain. */
 const absent = /not provided by any \.service files|not activatable|ServiceUnknown/;
 
 type OpenVswitchSettings = Pick<Settings, "workerClass" | "ovsDbusService">;
@@ -58,12 +59,20 @@ async function askBus(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const text = `D-Bus service '${name}' is not running`;
+  const ask = (question: readonly [string, ...string[]]) => {
+    const [file, ...flags] = question;
+    const command = { program: file, flags, environment: { LC_ALL: "C" }, maxMs, maxOutputBytes };
+    return runHostCommand(command, program, signal);
+  };
   try {
-    for (const [file, ...flags] of questions(name)) {
-      const end = await runHostCommand(question(file, flags, maxMs), program, signal);
-      if (end.isMissing) continue;
-      if (end.problem === undefined) return undefined;
-      return absent.test(end.output) ? text : `${text} (${why(end)})`;
+    for (const { hasOwner, start } of questions(name)) {
+      const owner = await ask(hasOwner);
+      if (owner.isMissing) continue;
+      if (owner.problem !== undefined) return `${text} (${why(owner)})`;
+      if (/\btrue\b/.test(owner.output)) return undefined;
+      const started = await ask(start);
+      if (started.problem === undefined) return undefined;
+      return absent.test(started.output) ? text : `${text} (${why(started)})`;
     }
     return `${text} (neither busctl nor dbus-send is installed)`;
   } catch (error) {
@@ -72,25 +81,25 @@ async function askBus(
   }
 }
 
-/** The service is started when it can be. */
-function questions(name: string): readonly (readonly [string, ...string[]])[] {
-  return [
-    ["busctl", "--system", "call", bus, busPath, bus, "StartServiceByName", "su", name, "0"],
-    [
-      "dbus-send",
-      "--system",
-      "--print-reply",
-      `--dest=${bus}`,
-      busPath,
-      `${bus}.StartServiceByName`,
-      `string:${name}`,
-      "uint32:0",
-    ],
-  ];
+interface Questions {
+  readonly hasOwner: readonly [string, ...string[]];
+  /** Buses know only of services that they can start: one that runs may be none of these. */
+  readonly start: readonly [string, ...string[]];
 }
 
-function question(program: string, flags: readonly string[], maxMs: number) {
-  return { program, flags, environment: { LC_ALL: "C" }, maxMs, maxOutputBytes };
+function questions(name: string): readonly Questions[] {
+  const busctl = ["busctl", "--system", "call", bus, busPath, bus] as const;
+  const dbusSend = ["dbus-send", "--system", "--print-reply", `--dest=${bus}`, busPath] as const;
+  return [
+    {
+      hasOwner: [...busctl, "NameHasOwner", "s", name],
+      start: [...busctl, "StartServiceByName", "su", name, "0"],
+    },
+    {
+      hasOwner: [...dbusSend, `${bus}.NameHasOwner`, `string:${name}`],
+      start: [...dbusSend, `${bus}.StartServiceByName`, `string:${name}`, "uint32:0"],
+    },
+  ];
 }
 
 function why({ output, problem }: HostCommandEnd): string {

@@ -1,24 +1,31 @@
-// The life of a slot: its pool is locked before anything is registered, its connections live until it has ended.
+// The life of a slot: its pool is locked before anything is registered, what an earlier start has left is taken over, its
+// connections live until it has ended.
+import { join } from "node:path";
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";
-import { endLeftOverJob } from "../isotovideo/left-over-job.ts";
-import { readJobState, removeJobState } from "../job/state-file.ts";
+import { Spool } from "../job/spool/spool.ts";
 import type { Logger } from "../ops/log.ts";
 import { sleep } from "../sleep.ts";
 import type { StopSignals } from "../stop-requests.ts";
 import { maintainConnection } from "../webui/connection.ts";
 import { RestClient } from "../webui/rest-client.ts";
+import { workOn } from "./current-job.ts";
 import { type HostFacts, registrationOf } from "./host-facts.ts";
+import { findLeftJob } from "./left-job.ts";
+import { placePackages } from "./package-list.ts";
 import { lockPool, type PoolLock } from "./pool-lock.ts";
 import { Slot } from "./slot.ts";
+import { SpooledJobs } from "./spooled-jobs.ts";
 
 export interface RunSlotOptions {
   readonly settings: Settings;
   readonly program: Program;
   readonly caches: AssetCaches;
   readonly facts: HostFacts;
+  /** What PACKAGES_CMD has told, when there is one. */
+  readonly packages: string | undefined;
   readonly stops: StopSignals;
   readonly log: Logger;
   /** Called whenever the slot has nothing to do for now. */
@@ -27,23 +34,40 @@ export interface RunSlotOptions {
 
 /** Until told to stop, or until no web UI host takes this slot. Throws for internal errors only. */
 export async function runSlot(options: RunSlotOptions): Promise<void> {
-  const { settings, facts, log } = options;
   const lock = await lockWhenFree(options);
   if (!lock) return;
   try {
-    await endJobOfEarlierWorker(options);
-    const slot = new Slot({ ...options, lock });
-    const connectionSettings = { ...settings, registration: registrationOf(settings, facts) };
-    // The connections outlive a request to stop: the end of the job goes through them.
-    const context = { signal: new AbortController().signal, log };
-    const connections = settings.hosts.map((host) =>
-      maintainConnection(new RestClient({ host, settings }), slot, connectionSettings, context),
-    );
-    await slot.ended;
-    await Promise.all(connections.map((connection) => connection.quit()));
+    await serve(options, lock);
   } finally {
     await lock.release();
   }
+}
+
+async function serve(options: RunSlotOptions, lock: PoolLock): Promise<void> {
+  const { settings, facts, packages, stops, log } = options;
+  if (packages !== undefined) await placePackages(lock, packages);
+  const spool = new Spool(
+    join(settings.stateDirectory, "spool", String(settings.instance)),
+    settings.own.spool,
+  );
+  const left = await findLeftJob(settings, spool, { signal: stops.giveUp, log });
+  await spool.tidy({ signal: stops.giveUp, log });
+  const spooled = new SpooledJobs(spool, settings, { signal: stops.stop, log });
+  await spooled.load();
+  const slot = new Slot({ ...options, lock, spooled, work: workOn });
+  const connectionSettings = { ...settings, registration: registrationOf(settings, facts) };
+  // The connections outlive a request to stop: the end of the job goes through them.
+  const context = { signal: new AbortController().signal, log };
+  const connections = settings.hosts.map((host) => {
+    const client = new RestClient({ host, settings });
+    const connection = maintainConnection(client, slot, connectionSettings, context);
+    // Before it registers, which names the job.
+    if (left?.state.host === host.name) slot.resume(connection, left.job, left.state);
+    return connection;
+  });
+  await slot.ended;
+  await spooled.stop();
+  await Promise.all(connections.map((connection) => connection.quit()));
 }
 
 /** Undefined: told to stop before the pool was free. */
@@ -61,13 +85,4 @@ async function lockWhenFree({ settings, stops, log }: RunSlotOptions): Promise<P
     await sleep(settings.connectIntervalMs, signal).catch(() => {});
   }
   return undefined;
-}
-
-/** Its server ends and clones the job as soon as this slot registers without naming it. */
-async function endJobOfEarlierWorker({ settings, stops, log }: RunSlotOptions): Promise<void> {
-  const { poolDirectory } = settings;
-  const state = await readJobState(poolDirectory);
-  const ended = await endLeftOverJob(poolDirectory, { signal: stops.giveUp, log });
-  if (state && ended.length > 0) log.warn(`They belonged to job ${state.job.id} of ${state.host}`);
-  await removeJobState(poolDirectory);
 }

@@ -1,57 +1,83 @@
-// One worker slot: at most one job at a time, over all its web UI hosts. It says how it is, answers offers, and brings
-// every job that it accepts to its end.
-import type { AssetCaches } from "../cache/worker/asset-caches.ts";
-import type { Settings } from "../config/settings.ts";
-import type { Program } from "../context.ts";
-import { JobStop } from "../job/job-stop.ts";
+// One worker slot: at most one job at a time, over all its web UI hosts. It says how it is, answers offers, and has every
+// job that it accepts brought to its end.
+
+import type { JobState } from "../job/state-file.ts";
 import type { Logger } from "../ops/log.ts";
-import type { StopSignals } from "../stop-requests.ts";
 import type { Connection, ConnectionState, Peer } from "../webui/connection.ts";
-import type { OfferedJob } from "../webui/job-offers.ts";
 import {
-  acceptedMessage,
+  type JobSequence,
+  type LiveCommand,
+  type OfferedJob,
   rejectedMessage,
   type ServerMessage,
   type StopCommand,
   type WorkerStatusMessage,
 } from "../webui/messages.ts";
+import { Assignment } from "./assignment.ts";
 import { Availability } from "./availability.ts";
 import { type CommandedSlot, obey } from "./commands.ts";
-import { type CurrentJob, workOn } from "./current-job.ts";
+import type { WorkPlace } from "./current-job.ts";
+import { IdlePowerOff } from "./idle-power-off.ts";
 import { answerOffer } from "./offer.ts";
-import type { PoolLock } from "./pool-lock.ts";
+import type { SpooledJobs } from "./spooled-jobs.ts";
+import { StartThrottle } from "./start-throttle.ts";
+import { type WorkOffPlace, workOff } from "./work-off.ts";
 
-export interface SlotOptions {
-  readonly settings: Settings;
-  readonly program: Program;
-  readonly caches: AssetCaches;
-  readonly lock: PoolLock;
-  readonly stops: StopSignals;
+export interface SlotOptions extends Omit<WorkPlace, "spool"> {
+  readonly spooled: SpooledJobs;
+  readonly work: WorkOffPlace["work"];
   readonly log: Logger;
   /** Called whenever the slot has nothing to do for now. */
   readonly rest: () => void;
 }
 
+interface Host {
+  readonly connection: Connection;
+  readonly state: ConnectionState;
+}
+
 export class Slot implements Peer, CommandedSlot {
-  private current: CurrentJob | undefined;
-  /** By name of the host. */
-  private readonly connections = new Map<string, { connection: Connection; state: ConnectionState }>();
+  private assignment: Assignment | undefined;
+  /** By name. */
+  private readonly hosts = new Map<string, Host>();
+  /** Called with the next state of a host. */
+  private readonly awaiting = new Map<string, (state: ConnectionState) => void>();
   private readonly over = Promise.withResolvers<void>();
   /** Resolves when the job before has left the slot: only then the next one begins. */
   private vacant: Promise<void> = Promise.resolve();
   /** Nothing is taken any more, whatever the signals say. */
   private isClosed = false;
   private readonly availability: Availability;
-  private readonly log: Logger;
+  private readonly power: IdlePowerOff | undefined;
+  private readonly place: WorkOffPlace;
 
   constructor(private readonly options: SlotOptions) {
-    const { stops, log } = options;
-    this.log = log;
+    const { settings, program, stops, log } = options;
     const { stop, drain } = stops;
-    this.availability = new Availability(options, { signal: stop, log });
-    stop.addEventListener("abort", () => this.abortJob(stop.reason), { once: true });
+    const context = { signal: stop, log };
+    const { throttle, ipmi } = settings;
+    this.availability = new Availability(
+      {
+        ...options,
+        throttle: throttle && new StartThrottle(throttle, settings.stateDirectory),
+        onRoom: () => this.tellAll(),
+      },
+      context,
+    );
+    this.power = ipmi && new IdlePowerOff(ipmi, program, context);
+    this.place = {
+      ...options,
+      spool: options.spooled.spool,
+      availability: this.availability,
+      power: this.power,
+      reject: (connection, jobIds, reason) => this.reject(connection, jobIds, reason),
+      tellAll: () => this.tellAll(),
+      nextState: (host) => this.nextState(host),
+    };
+    stop.addEventListener("abort", () => this.assignment?.stopCurrent(stop.reason), { once: true });
     for (const signal of [stop, drain])
       signal.addEventListener("abort", () => this.endIfDone(), { once: true });
+    this.power?.idle();
     this.endIfDone();
   }
 
@@ -60,119 +86,136 @@ export class Slot implements Peer, CommandedSlot {
     return this.over.promise;
   }
 
-  jobIds(): readonly string[] {
-    return this.current ? [this.current.job.id] : [];
+  jobIds({ host }: Connection): readonly string[] {
+    const current = this.assignment?.host === host.name ? this.assignment.jobIds : [];
+    return [...this.options.spooled.idsOf(host.name), ...current];
   }
 
-  async status(): Promise<WorkerStatusMessage> {
-    const unavailable = this.current ? undefined : await this.availability.check();
+  async status({ host }: Connection): Promise<WorkerStatusMessage> {
+    const undelivered = this.options.spooled.nextOf(host.name);
+    if (undelivered) return this.working(host.name, undelivered);
+    const unavailable = this.assignment ? undefined : await this.availability.check();
     // A job may have come meanwhile: a slot with a job never says that it is free (field lesson 3).
-    const { current } = this;
-    if (current)
-      return {
-        type: "worker_status",
-        status: "working",
-        current_webui_host: current.connection.host.name,
-        job: current.shown,
-      };
-    if (unavailable !== undefined) return { type: "worker_status", status: "broken", reason: unavailable };
+    const { assignment } = this;
+    if (assignment) return this.working(assignment.host, assignment.current.shown);
+    if (unavailable) return { type: "worker_status", status: "broken", reason: unavailable.reason };
     return { type: "worker_status", status: "free" };
   }
 
+  private working(host: string, job: Readonly<Record<string, unknown>>): WorkerStatusMessage {
+    const ids = this.assignment?.pendingIds ?? [];
+    const pending = Object.fromEntries(ids.map((id) => [id, 1 as const]));
+    const status = { type: "worker_status", status: "working", current_webui_host: host, job } as const;
+    return ids.length > 0 ? { ...status, pending_job_ids: pending } : status;
+  }
+
   stateChanged(connection: Connection, state: ConnectionState): void {
-    this.connections.set(connection.host.name, { connection, state });
-    if (state === "connected" && !this.current) this.options.rest();
+    const { name } = connection.host;
+    this.hosts.set(name, { connection, state });
+    const awaiting = this.awaiting.get(name);
+    this.awaiting.delete(name);
+    awaiting?.(state);
+    if (state === "connected") {
+      this.options.spooled.deliver(connection);
+      if (!this.assignment) this.options.rest();
+    }
     this.endIfDone();
   }
 
   received(connection: Connection, message: ServerMessage): void {
-    obey(message, connection, this, this.log);
+    obey(message, connection, this, this.options.log);
   }
 
-  offered(connection: Connection, jobs: readonly OfferedJob[]): void {
+  offered(connection: Connection, jobs: readonly OfferedJob[], sequence: JobSequence): void {
     const jobIds = jobs.map(({ id }) => id);
-    // The server takes a slot for free as soon as it has the end of a job: the next one waits until all is tidy.
-    const current = this.current?.phase === "ended" ? undefined : this.current;
+    const { assignment } = this;
+    const { spooled, log } = this.options;
+    // The server takes a slot for free as soon as it has the end of its last job: the next one waits until all is tidy.
+    const isLeaving = assignment?.current.phase === "ended" && assignment.pendingIds.length === 0;
+    const busy = isLeaving ? undefined : assignment;
     const answer = answerOffer({
       jobIds,
       host: connection.host.name,
-      isStopping: this.isClosing || current?.phase === "ending",
-      current: current && { id: current.job.id, host: current.connection.host.name },
+      isStopping: this.isClosing || busy?.current.phase === "ending",
+      undelivered: spooled.idsOf(connection.host.name)[0],
+      unavailable: this.availability.last?.reason,
+      current: busy && { ids: busy.jobIds, host: busy.host },
     });
-    const [job] = jobs;
     if (answer.kind === "reject") this.reject(connection, jobIds, answer.reason);
-    else if (answer.kind === "ignore") this.log.debug(`Offered job ${jobIds} again`);
-    else if (job !== undefined) this.take(connection, job);
+    else if (answer.kind === "ignore") log.debug(`Offered job ${jobIds} again`);
+    else this.take(new Assignment(connection, jobs, sequence));
+  }
+
+  /** Goes on with a job that an earlier start of the worker has left in the pool. */
+  resume(connection: Connection, job: OfferedJob, left: JobState): void {
+    connection.client.workerId ??= left.workerId;
+    this.take(new Assignment(connection, [job], [job.id], left));
   }
 
   reject(connection: Connection, jobIds: readonly string[], reason: string): void {
-    this.log.warn(`Rejecting job(s) ${jobIds.join(", ")} of ${connection.host.name}: ${reason}`);
+    this.options.log.warn(`Rejecting job(s) ${jobIds.join(", ")} of ${connection.host.name}: ${reason}`);
     connection.send(rejectedMessage(jobIds, reason));
   }
 
-  has(connection: Connection, jobId: string): boolean {
-    return this.current?.job.id === jobId && this.current.connection.host.name === connection.host.name;
+  holds(connection: Connection, jobId: string): "current" | "pending" | undefined {
+    const { assignment } = this;
+    if (assignment?.host !== connection.host.name) return undefined;
+    if (assignment.current.job.id === jobId) return "current";
+    return assignment.pendingIds.includes(jobId) ? "pending" : undefined;
   }
 
-  stopJob(stopReason: StopCommand): void {
-    this.log.info(`The web UI stops job ${this.current?.job.id}: ${stopReason}`);
-    this.abortJob(new JobStop(stopReason));
+  stopJob(jobId: string, command: StopCommand): void {
+    this.options.log.info(`The web UI stops job ${jobId}: ${command}`);
+    this.assignment?.stop(jobId, command);
+  }
+
+  follow(command: LiveCommand): void {
+    const audience = this.assignment?.current.audience;
+    if (command === "livelog_start") audience?.viewerCame();
+    else if (command === "livelog_stop") audience?.viewerLeft();
+    else audience?.developerCame();
   }
 
   becomeIncompatible(host: string): void {
-    this.log.error(`The slot ends: ${host} says that this worker is incompatible`);
-    this.abortJob(new JobStop("quit"));
+    this.options.log.error(`The slot ends: ${host} says that this worker is incompatible`);
+    this.assignment?.stopAll("quit");
     this.close();
   }
 
-  /** Has the job from here on. */
-  private take(connection: Connection, job: OfferedJob): void {
-    const controller = new AbortController();
-    const current: CurrentJob = { job, connection, controller, phase: "accepting", shown: job.received };
+  /** Has it from here on. */
+  private take(assignment: Assignment): void {
     const before = this.vacant;
-    this.current = current;
+    this.assignment = assignment;
     this.vacant = before.then(async () => {
-      const isSettled = await this.acceptAndWork(current);
-      this.leave(current);
-      // A registration that does not name the job makes the server end it.
-      if (!isSettled && !this.isClosing) connection.reconnect();
+      const { connection } = assignment;
+      const { settings, spooled } = this.options;
+      const { delivery } = await workOff(assignment, this.place);
+      const isTaken = delivery !== "dropped" || !assignment.isFirst;
+      if (settings.terminateAfterJobsDone && isTaken) this.isClosed = true;
+      if (delivery === "spooled") await spooled.load();
+      this.leave(assignment);
+      if (this.isClosing) return;
+      // What is not named in the registration that follows, the server ends or schedules again.
+      if (delivery === "lost" || delivery === "spooled") connection.reconnect();
+      if (delivery === "spooled") spooled.deliver(connection);
     });
   }
 
-  /** Never throws. Resolves with whether the server knows what became of the job. */
-  private async acceptAndWork(current: CurrentJob): Promise<boolean> {
-    const { job, connection, controller } = current;
-    const log = this.log.with({ job: job.id });
-    const unavailable = await this.availability.check();
-    if (controller.signal.aborted) log.info("Stopped before it was accepted");
-    else if (unavailable !== undefined) {
-      connection.send({ type: "worker_status", status: "broken", reason: unavailable });
-      this.reject(connection, [job.id], unavailable);
-    } else if (connection.send(acceptedMessage(job.id))) {
-      const isDelivered = await this.workOn(current, log);
-      if (this.options.settings.terminateAfterJobsDone) this.isClosed = true;
-      return isDelivered;
-    } else log.warn(`Not accepted: the websocket to ${connection.host.name} is down`);
-    return true;
-  }
-
-  private leave(current: CurrentJob): void {
-    if (this.current === current) this.current = undefined;
+  private leave(assignment: Assignment): void {
+    if (this.assignment === assignment) {
+      this.assignment = undefined;
+      this.power?.idle();
+    }
     this.options.rest();
     this.endIfDone();
   }
 
-  private workOn(current: CurrentJob, log: Logger): Promise<boolean> {
-    const workerHostname = this.availability.workerHostname ?? this.options.program.nodeName;
-    const tellAll = () => {
-      for (const { connection } of this.connections.values()) connection.sendStatusNow();
-    };
-    return workOn(current, { ...this.options, workerHostname, tellAll }, log);
+  private tellAll(): void {
+    for (const { connection } of this.hosts.values()) connection.sendStatusNow();
   }
 
-  /** A second stop changes nothing: an aborted signal keeps its first reason. */
-  private abortJob(stop: JobStop): void {
-    this.current?.controller.abort(stop);
+  private nextState(host: string): Promise<ConnectionState> {
+    return new Promise((resolve) => this.awaiting.set(host, resolve));
   }
 
   /** Takes nothing any more; ends as soon as there is no job. */
@@ -182,12 +225,12 @@ export class Slot implements Peer, CommandedSlot {
   }
 
   private endIfDone(): void {
-    const disabled = [...this.connections.values()].filter(({ state }) => state === "disabled");
+    const disabled = [...this.hosts.values()].filter(({ state }) => state === "disabled");
     if (!this.isClosed && disabled.length > 0 && disabled.length === this.options.settings.hosts.length) {
-      this.log.error("Stopping because registration with all configured web UI hosts failed");
+      this.options.log.error("Stopping because registration with all configured web UI hosts failed");
       this.isClosed = true;
     }
-    if (!this.current && this.isClosing) this.over.resolve();
+    if (!this.assignment && this.isClosing) this.over.resolve();
   }
 
   private get isClosing(): boolean {

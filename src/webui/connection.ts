@@ -20,10 +20,10 @@ export type ConnectionState = "registering" | "connected" | "failed" | "disabled
 
 /** The slot, as its connections see it. */
 export interface Peer {
-  /** Named at each registration: the job that the slot has, and pending ones. */
-  jobIds(): readonly string[];
-  /** Looks how the slot is, and says what the web UI is told. */
-  status(): Promise<WorkerStatusMessage>;
+  /** Named at each registration: the jobs of that web UI that the slot has, pending and undelivered ones among them. */
+  jobIds(connection: Connection): readonly string[];
+  /** Looks how the slot is, and says what that web UI is told. */
+  status(connection: Connection): Promise<WorkerStatusMessage>;
   received(connection: Connection, message: ServerMessage): void;
   stateChanged(connection: Connection, state: ConnectionState): void;
 }
@@ -103,7 +103,7 @@ class MaintainedConnection implements Connection {
     try {
       peer.stateChanged(this, "registering");
       log.info(`Registering with openQA ${client.url}`);
-      await register(client, { ...settings.registration, jobIds: peer.jobIds() }, context);
+      await register(client, { ...settings.registration, jobIds: peer.jobIds(this) }, context);
       const { url, closed } = await this.open();
       log.info(
         `Registered and connected via websockets with openQA host ${client.url} and worker ID ${client.workerId}`,
@@ -142,7 +142,7 @@ class MaintainedConnection implements Connection {
   private statusesFor(socket: WorkerSocket): StatusMessages {
     const { statusMinIntervalMs: minIntervalMs, statusMaxIntervalMs: maxIntervalMs } = this.settings;
     const { random } = this.client;
-    const status = () => this.peer.status();
+    const status = () => this.peer.status(this);
     return new StatusMessages({
       status,
       send: socket.send,

@@ -67,9 +67,15 @@ export function grabJobs(offered: unknown): JobOffer {
     return { kind: "invalid-job", jobIds, why: "job info lacks execution sequence" };
   const sequence = readSequence(info["sequence"], 0);
   if (sequence === undefined) return { kind: "invalid-job", jobIds, why: "execution sequence is invalid" };
-  const missing = idsIn(sequence).find((id) => !jobs.some((job) => job.id === id));
-  if (missing === undefined) return { kind: "grab_jobs", jobs, sequence };
-  return { kind: "invalid-job", jobIds, why: `job data for job ${missing} is missing` };
+  const ids = new Set(idsIn(sequence));
+  const missing = [...ids].find((id) => !jobs.some((job) => job.id === id));
+  if (missing !== undefined)
+    return { kind: "invalid-job", jobIds, why: `job data for job ${missing} is missing` };
+  const unplaced = jobs.find(({ id }) => !ids.has(id));
+  if (unplaced)
+    return { kind: "invalid-job", jobIds, why: `job ${unplaced.id} is not in the execution sequence` };
+  if (jobs.length === 0) return { kind: "invalid", why: "grab_jobs without any job" };
+  return { kind: "grab_jobs", jobs, sequence };
 }
 
 /** Deepest nesting of an execution sequence: a chain of that many jobs. */

@@ -2,16 +2,13 @@
 // known in advance: FormData reads a whole file into memory, a Blob made of parts loses the bytes of files.
 import { read as readCallback } from "node:fs";
 import { promisify } from "node:util";
-import { errorText } from "../errors.ts";
+import { errorText, UnreadablePartError } from "../errors.ts";
 import type { FilePart, FormPart } from "./web-ui.ts";
 
 /** Bodies up to this size are sent from one buffer, bigger ones as a stream. */
 export const maxBufferedBodyBytes = 1024 * 1024;
 /** Most that is read or handed over at once. */
 const pieceBytes = 256 * 1024;
-
-/** A part's file could not be read as announced: sending it again would not help. */
-export class UnreadablePartError extends Error {}
 
 export interface FormBody {
   readonly contentType: string;

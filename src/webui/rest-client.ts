@@ -1,12 +1,12 @@
 // The REST interface of one web UI host: tries by the retry table of protocol 2.3, each logged, each with deadlines.
 import type { Settings, WebUiHostSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import { ApiError, errorText } from "../errors.ts";
+import { ApiError, errorText, UnreadablePartError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
 import { isSameHost, pathQuery, redirectTarget, requestHeaders } from "./authentication.ts";
 import { DeadlineError } from "./deadlines.ts";
 import { exchange, type Fetch, type RawAnswer } from "./http-exchange.ts";
-import { formBody, UnreadablePartError } from "./multipart.ts";
+import { formBody } from "./multipart.ts";
 import { RememberedErrors } from "./remembered-errors.ts";
 import { connectionError, refusal, type Verdict, verdictOf } from "./retry.ts";
 import type { RestAnswer, RestRequest, WebUi } from "./web-ui.ts";
@@ -75,13 +75,15 @@ export class RestClient implements WebUi {
   async call(request: RestRequest, context: Context): Promise<RestAnswer> {
     const tries = request.tries ?? this.settings.restTries;
     const kind = request.path.replace(/\d+/g, "N");
+    let leftWhileAway = request.triesWhileAway ?? Number.POSITIVE_INFINITY;
     for (let left = tries - 1; ; left--) {
       const outcome = await this.try(request, tries === 1, context.signal);
       if ("answer" in outcome) {
         this.errors.clear(kind);
         return outcome.answer;
       }
-      const remaining = outcome.verdict === "final" ? 0 : Math.max(left, 0);
+      leftWhileAway = outcome.error.isAway ? leftWhileAway - 1 : leftWhileAway;
+      const remaining = outcome.verdict === "final" ? 0 : Math.max(Math.min(left, leftWhileAway), 0);
       this.logFailure(request, outcome.error, remaining, context);
       if (remaining === 0) {
         if (request.remembered ?? true) this.errors.note(kind, outcome.error.message);

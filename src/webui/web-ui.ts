@@ -23,6 +23,8 @@ export interface RestRequest {
   readonly form?: readonly FormPart[];
   /** Tries in all, the first included; default: RETRIES. `Infinity` goes on until the signal is aborted. */
   readonly tries?: number;
+  /** Of these, tries that nobody answers, or not for now; default: as many as there are. */
+  readonly triesWhileAway?: number;
   /** Deadline of one try as a whole; default: `own.timeouts.requestMs`. */
   readonly timeoutMs?: number;
   /** Added to the port of the URL if that has an explicit one (live view handler). */

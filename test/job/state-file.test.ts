@@ -17,8 +17,10 @@ const state: JobState = {
   workerId: 3,
   phase: "running",
   acceptedAt: 1_000,
-  startedAt: 2_000,
-  reported: { upTo: "boot" },
+  run: { startedAt: 2_000, commandServerUrl: "http://localhost:20013/token", workerHostname: "host" },
+  reported: { currentModule: "shell", sentModules: ["boot"] },
+  ending: { stopReason: "cancel" },
+  delivered: ["ulogs/a.log"],
 };
 
 test("what was written is read again, for its owner only", async () => {

@@ -27,6 +27,8 @@ function optionsFor(
     settings: settingsWith(),
     withAssets: true,
     redactVars: async () => {},
+    isDelivered: () => false,
+    noteDelivered: async () => {},
     announce: async (name) => {
       for (const log of Object.keys(logs)) await appendFile(pool.path(log), `Uploading ${name}\n`);
     },

@@ -66,7 +66,7 @@ test("of several reasons the first counts, and only a lost pool lock is fatal (f
   await writeFile(loads, "50 40 30 1/1 1\n");
   await writeFile(cache, "no folder");
   const programs = cleanUp.use(await FakePrograms.make());
-  await programs.put("busctl", "echo not activatable; exit 1");
+  await programs.put("busctl", "[ $6 = NameHasOwner ] && echo b false && exit; echo not activatable; exit 1");
   const program = { nodeName: "localhost", env: programs.env };
   const keys = `HOST = http://remote.example\nWORKER_CLASS = tap\nCACHEDIRECTORY = ${cache}\nLOCK_NAME = io\nLOCK_LIMIT = 1\n`;
   const { availability, host, place } = await slot({
@@ -92,7 +92,7 @@ test("of several reasons the first counts, and only a lost pool lock is fatal (f
     ],
     [
       /^D-Bus service 'org\.opensuse\.os_autoinst\.switch' is not running$/,
-      () => programs.put("busctl", "exit 0"),
+      () => programs.put("busctl", "echo b true"),
     ],
     [/^The average load \(50 40 30\) is exceeding/, () => writeFile(loads, "0 0 0 1/1 1\n")],
     [/^Limited by configured lock 'io'$/, () => other?.release()],

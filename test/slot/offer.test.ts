@@ -1,8 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { answerOffer, type OfferAnswer, type OfferFacts } from "../../src/slot/offer.ts";
 
-const idle: OfferFacts = { jobIds: ["7"], host: "a", isStopping: false, current: undefined };
-const busy = { ...idle, current: { id: "7", host: "a" } };
+const idle: OfferFacts = {
+  jobIds: ["7"],
+  host: "a",
+  isStopping: false,
+  undelivered: undefined,
+  unavailable: undefined,
+  current: undefined,
+};
+const busy: OfferFacts = { ...idle, current: { ids: ["7"], host: "a" } };
+const busyWithQueue: OfferFacts = { ...idle, current: { ids: ["7", "8", "9"], host: "a" } };
 
 const cases: readonly (readonly [string, OfferFacts, OfferAnswer])[] = [
   ["an idle slot accepts", idle, { kind: "accept" }],
@@ -27,10 +35,27 @@ const cases: readonly (readonly [string, OfferFacts, OfferAnswer])[] = [
     { ...busy, host: "b" },
     { kind: "reject", reason: "already busy with a job from a" },
   ],
+  ["directly chained jobs are accepted", { ...idle, jobIds: ["7", "8"] }, { kind: "accept" }],
   [
-    "directly chained jobs are rejected",
-    { ...idle, jobIds: ["7", "8"] },
-    { kind: "reject", reason: "this worker does not run directly chained jobs yet" },
+    "jobs of the queue offered again are no news",
+    { ...busyWithQueue, jobIds: ["8", "9"] },
+    { kind: "ignore" },
+  ],
+  [
+    "a queue with one more job is rejected, with all that the slot has",
+    { ...busyWithQueue, jobIds: ["9", "10"] },
+    { kind: "reject", reason: "already busy with job(s) 7, 8, 9" },
+  ],
+  [
+    "a busy slot that is unavailable says why",
+    { ...busy, jobIds: ["8"], unavailable: "the load is too high" },
+    { kind: "reject", reason: "the load is too high" },
+  ],
+  ["an idle slot is looked at anew", { ...idle, unavailable: "the load was too high" }, { kind: "accept" }],
+  [
+    "a host gets no new job done before it has the end of the last one",
+    { ...idle, undelivered: "5" },
+    { kind: "reject", reason: "results of job 5 still wait for delivery" },
   ],
 ];
 

@@ -30,20 +30,34 @@ async function called(count = 1): Promise<void> {
 }
 
 describe("the Open vSwitch service", () => {
-  test("that is there or has been started is no problem", async () => {
-    await programs.put("busctl", `note "$*"; echo u 2`);
+  test("that is there is no problem, whether it could be started or not", async () => {
+    await programs.put("busctl", `note "$*"; echo b true`);
     expect(await find()).toBeUndefined();
     expect(await programs.calls()).toEqual([
-      `--system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus StartServiceByName su ${service} 0`,
+      `--system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus NameHasOwner s ${service}`,
+    ]);
+  });
+
+  test("that is not there is started", async () => {
+    await programs.put("busctl", `note "$6 $7 $8 $9"; echo b false`);
+    expect(await find()).toBeUndefined();
+    expect(await programs.calls()).toEqual([
+      `NameHasOwner s ${service} `,
+      `StartServiceByName su ${service} 0`,
     ]);
   });
 
   test("is asked for by dbus-send where there is no busctl", async () => {
-    await programs.put("dbus-send", `note "$*"`);
+    await programs.put("dbus-send", `note "$*"; echo "   boolean false"`);
     expect(await find()).toBeUndefined();
+    const start =
+      "--system --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.";
     expect(await programs.calls()).toEqual([
-      `--system --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.StartServiceByName string:${service} uint32:0`,
+      `${start}NameHasOwner string:${service}`,
+      `${start}StartServiceByName string:${service} uint32:0`,
     ]);
+    await programs.put("dbus-send", `echo "   boolean true"`);
+    expect(await find()).toBeUndefined();
   });
 
   test.each(["tapestry", "qemu_tap", " tap", "qemu", ""])("is nothing to class %j", async (workerClass) => {
@@ -55,17 +69,21 @@ describe("the Open vSwitch service", () => {
     [`Call failed: The name ${service} was not provided by any .service files`, ""],
     ["Call failed: The name is not activatable", ""],
     [
-      "Failed to connect to bus: No such file or directory",
-      " (Failed to connect to bus: No such file or directory)",
-    ],
-    [
       `Call failed: Process ${service} exited with status 1\nmore`,
       ` (Call failed: Process ${service} exited with status 1)`,
     ],
     ["", " (exit code 1)"],
-  ])("that is absent, bus saying %j, is a problem", async (message, why) => {
-    await programs.put("busctl", `echo "${message}" >&2; exit 1`);
+  ])("that cannot be started, the bus saying %j, is a problem", async (message, why) => {
+    await programs.put(
+      "busctl",
+      `[ $6 = NameHasOwner ] && echo b false && exit; echo "${message}" >&2; exit 1`,
+    );
     expect(await find()).toBe(absent + why);
+  });
+
+  test("is a problem where there is no bus (field lesson 34)", async () => {
+    await programs.put("busctl", "echo 'Failed to connect to bus: No such file or directory' >&2; exit 1");
+    expect(await find()).toBe(`${absent} (Failed to connect to bus: No such file or directory)`);
   });
 
   test("cannot be asked for without a program to do so (field lesson 34)", async () => {
@@ -81,11 +99,14 @@ describe("the Open vSwitch service", () => {
 
 describe("slots that ask at the same time", () => {
   test("share one question, later ones ask anew", async () => {
-    await programs.put("busctl", `note asked; echo "not activatable"; exit 1`);
+    await programs.put(
+      "busctl",
+      `note $6; [ $6 = NameHasOwner ] && echo b false && exit; echo not activatable; exit 1`,
+    );
     expect(await Promise.all([find(), find(), find()])).toEqual([absent, absent, absent]);
-    expect(await programs.calls()).toEqual(["asked"]);
+    expect(await programs.calls()).toHaveLength(2);
     await find();
-    expect(await programs.calls()).toEqual(["asked", "asked"]);
+    expect(await programs.calls()).toHaveLength(4);
   });
 
   test("do not share the end of one of them", async () => {

@@ -133,6 +133,10 @@ export class TemporaryWorker {
     return (await this.bornSince()).filter(({ command }) => command.includes(" __supervise"));
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   /** KILLs whatever is left and removes the folders. */
   async stop(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGKILL");

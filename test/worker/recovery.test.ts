@@ -18,16 +18,17 @@ const testMs = 60_000;
 const longJob = { ...plainJob, FAKE_SECONDS: "1.2", FAKE_LINGER: "60" };
 
 test(
-  "an end that the web UI never confirms makes the slot register again without the job (field lesson 1)",
+  "an end that the web UI does not confirm waits in the spool, and the slot registers again naming the job (field lesson 1)",
   async () => {
-    const { ui } = await openHost();
+    const { ui } = await openHost({ own: { "spool.retry_delay_ms": 50 } });
     const job = ui.offer(plainJob);
     ui.fault(/set_done/, { status: 500 }, 3);
     const { index } = await ui.request(/GET \/api\/v1\/jobs\//);
     const again = await ui.request(/POST \/api\/v1\/workers/, { from: index });
-    expect(again.query.getAll("job_id")).toEqual([]);
-    expect(ui.requestsOf(job.id).filter(({ path }) => path.endsWith("/set_done"))).toHaveLength(3);
+    expect(again.query.getAll("job_id")).toEqual([`${job.id}`]);
     await ui.message({ type: "worker_status", status: "free" }, { from: again.index });
+    expect(job.result).toBe("passed");
+    expect(ui.requestsOf(job.id).filter(({ path }) => path.endsWith("/set_done"))).toHaveLength(4);
     await finishesNextJob(ui);
   },
   testMs,
@@ -47,22 +48,26 @@ test(
 );
 
 test(
-  "after TERM the end of a job is told although the job cannot be duplicated",
+  "a job that cannot be duplicated before the time to stop is over is duplicated by the next start",
   async () => {
     const { ui, worker } = await openHost({ own: { "stop.total_ms": 3000 }, global: { RETRIES: 1000 } });
     const job = ui.offer(longJob);
     await moduleReported(ui, job);
-    ui.fault(/duplicate/, { status: 500 }, Number.POSITIVE_INFINITY);
+    const fault = ui.fault(/duplicate/, { status: 500 }, Number.POSITIVE_INFINITY);
     worker.kill("SIGTERM");
+    expect(await worker.exit()).toEqual({ code: 0, signal: null });
+    fault.remove();
+    await using next = worker.startAnother();
+    await next.awaitLog(/Registering/);
     await ui.setDone(job.id);
     expect(job.reason).toBe("quit: worker has been stopped or restarted");
-    expect(await worker.exit()).toEqual({ code: 0, signal: null });
+    expect(job.clone).toBeDefined();
   },
   testMs,
 );
 
 test(
-  "what a job left running whose worker and supervisor were both KILLed is ended by the next start",
+  "a job whose worker and supervisor were both KILLed is ended and reported by the next start",
   async () => {
     const { ui, worker } = await openHost();
     const job = ui.offer(longJob);
@@ -72,14 +77,11 @@ test(
     await worker.exit();
     process.kill(supervisor?.pid ?? 0, "SIGKILL");
     expect((await worker.jobProcesses()).length).toBeGreaterThan(0);
-    const next = worker.startAnother();
-    try {
-      await next.awaitLog(new RegExp(`job ${job.id} of ${ui.url}`));
-      await next.awaitLog(/Registered and connected/);
-      expect(await worker.jobProcesses()).toEqual([]);
-    } finally {
-      await next.stop();
-    }
+    await using next = worker.startAnother();
+    await next.awaitLog(/Registered and connected/);
+    await ui.setDone(job.id);
+    expect(job.reason).toBe("died: terminated prematurely, see log output for details");
+    expect(await worker.jobProcesses()).toEqual([]);
   },
   testMs,
 );

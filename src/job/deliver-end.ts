@@ -1,0 +1,169 @@
+// Tells the web UI the end of a job of which nothing runs any more, from what a directory holds, the pool or an entry of
+// the spool (protocol 8.1, steps 3 to 6). Repeated after any interruption: what the server has got is not sent again.
+import { join } from "node:path";
+import type { Settings } from "../config/settings.ts";
+import type { Context } from "../context.ts";
+import { ApiError, errorText } from "../errors.ts";
+import { uploadJobFiles } from "../results/job-files.ts";
+import type { Reporter } from "../results/reporter.ts";
+import { readBaseState } from "../results/state-files.ts";
+import { sleep } from "../sleep.ts";
+import { duplicateJob, getJob, type JobEnd, setDone } from "../webui/jobs-api.ts";
+import type { WebUi } from "../webui/web-ui.ts";
+import { autoinstLogName, type JobLog } from "./job-log.ts";
+import { type JobOutcome, outcome } from "./job-outcome.ts";
+import type { JobRecord } from "./job-record.ts";
+import { nothingFound, searchLog } from "./log-search.ts";
+import { dependsOnLog, formatReason } from "./reason.ts";
+import { redactVarsFile } from "./redact.ts";
+import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
+
+export interface EndedJob {
+  /** Digits. */
+  readonly jobId: string;
+  readonly webUi: WebUi;
+  readonly settings: Settings;
+  /** Of the directory that everything is in. */
+  readonly record: JobRecord;
+  readonly jobLog: Pick<JobLog, "announceUpload">;
+  /** There if isotovideo was started. */
+  readonly reporter: Reporter | undefined;
+  /** The web UI is about to be told: for it the slot is free from now on. */
+  readonly isEnded?: () => void;
+}
+
+/** "undelivered": the web UI is away, or there was no time; what is left can be delivered later. */
+export type DeliveredEnd = JobOutcome | "undelivered";
+
+/** Never throws. */
+export async function deliverEnd(ended: EndedJob, ending: Ending, context: Context): Promise<DeliveredEnd> {
+  const { jobId, record } = ended;
+  try {
+    if (record.isDelivered(endSent)) {
+      const { state, result } = await getJob(ended.webUi, jobId, context);
+      if (state === "done") return told(ending, result);
+    }
+    const final = await deliverResults(ended, ending, context);
+    return told(ending, await finish(ended, final, context));
+  } catch (error) {
+    const isOurs = !(error instanceof ApiError) && !context.signal.aborted;
+    if (isOurs) context.log.error(`Internal error: ${error instanceof Error ? error.stack : error}`);
+    const isRefused = error instanceof ApiError && error.isFinal;
+    if (isRefused) context.log.error(`The web UI does not want the end of job ${jobId}: ${error.message}`);
+    if (isOurs || isRefused) return outcome(isRefused ? "refused" : "lost");
+    context.log.warn(`The web UI has not got the end of job ${jobId} yet: ${errorText(error)}`);
+    return "undelivered";
+  }
+}
+
+/** In the record of what was delivered: `set_done` was sent, whatever came of it. */
+const endSent = "set_done";
+const duplicated = "duplicate";
+
+function told({ stopReason }: Ending, result: string | undefined): JobOutcome {
+  return outcome("told", stopReason === "done" && (result === "passed" || result === "softfailed"));
+}
+
+/**
+ * A failed upload changes what the job ends as. Throws `ApiError` while the web UI is away, or when it has ended the job
+ * without this worker.
+ */
+async function deliverResults(ended: EndedJob, ending: Ending, context: Context): Promise<Ending> {
+  const conclusion = conclusions[ending.stopReason];
+  if (conclusion.duplicates) await duplicate(ended, context);
+  const [failedFiles, failedResults] = await Promise.all([
+    conclusion.uploadsLogs ? uploadFiles(ended, conclusion.uploadsAssets, context) : [],
+    conclusion.postsLastStatus ? ended.reporter?.finish(context) : undefined,
+  ]);
+  const errors = [...failedFiles, ...(failedResults ? [failedResults] : [])].map(({ error }) => error);
+  const isAway = errors.find((error) => error instanceof ApiError && error.isAway);
+  if (isAway) throw isAway;
+  const isRefused = errors.some((error) => error instanceof ApiError && error.isFinal);
+  if (isRefused || ending.stopReason === "api-failure") await throwIfGivenUp(ended, context);
+  if (failedFiles.length > 0) return { stopReason: "api-failure" };
+  return failedResults ? { ...ending, uploadError: failedResults.text } : ending;
+}
+
+/** The server takes `set_done` of a job that it has ended itself, but changes nothing. */
+async function throwIfGivenUp({ jobId, webUi }: EndedJob, context: Context): Promise<void> {
+  const { state, result, reason } = await getJob(webUi, jobId, context);
+  if (state !== "done") return;
+  throw new ApiError(`it is done there already: ${result}${reason ? ` (${reason})` : ""}`, 400);
+}
+
+function uploadFiles(
+  { jobId, webUi, settings, record, jobLog }: EndedJob,
+  withAssets: boolean,
+  context: Context,
+) {
+  return uploadJobFiles(
+    {
+      webUi,
+      jobId,
+      poolDirectory: record.directory,
+      settings,
+      withAssets,
+      redactVars: (inner) => redactVarsFile(record.directory, inner),
+      announce: (name) => jobLog.announceUpload(name),
+      isDelivered: (key) => record.isDelivered(key),
+      noteDelivered: (key) => record.delivered(key),
+    },
+    context,
+  );
+}
+
+/** A server that cannot does not keep the job from its end. */
+async function duplicate({ jobId, webUi, record }: EndedJob, context: Context): Promise<void> {
+  if (record.isDelivered(duplicated)) return;
+  try {
+    await duplicateJob(webUi, jobId, context);
+    await record.delivered(duplicated);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.isAway) throw error;
+    context.log.error(`Unable to duplicate job ${jobId}: ${error.message}`);
+  }
+}
+
+/** Makes the reason out and sends it with the result; resolves with what the server has stored. */
+async function finish(ended: EndedJob, ending: Ending, context: Context): Promise<string | undefined> {
+  const { jobId, webUi, settings, record } = ended;
+  const { stopReason } = ending;
+  const { maxResultFileBytes: maxFileBytes } = settings.own.limits;
+  const poolDirectory = record.directory;
+  const baseState = await readBaseState({ poolDirectory, maxFileBytes }, context.log);
+  const reason = formatReason({
+    ...ending,
+    hasStarted: record.state.run !== undefined,
+    apiError: ending.apiError ?? webUi.errors.text(),
+    baseState,
+    log: dependsOnLog({ stopReason, baseState })
+      ? await searchLog(join(poolDirectory, autoinstLogName), context.signal)
+      : nothingFound,
+  });
+  const result = resultToSend(stopReason, baseState);
+  context.log.info(`Job ${jobId} ends: ${result ?? "result by its modules"}${reason ? ` (${reason})` : ""}`);
+  const { newbuild } = conclusions[stopReason];
+  ended.isEnded?.();
+  await record.delivered(endSent);
+  return await sendResult(ended, { result, reason, newbuild }, context);
+}
+
+/**
+ * Repeated until the server has answered, but only after asking whether it took effect: the server fires its hooks at
+ * each call.
+ */
+async function sendResult(ended: EndedJob, end: JobEnd, context: Context): Promise<string | undefined> {
+  const { jobId, webUi, settings } = ended;
+  for (let triesLeft = settings.restTries - 1; ; triesLeft--) {
+    try {
+      return (await setDone(webUi, jobId, end, context)).result;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof ApiError) || error.isFinal || triesLeft <= 0) throw error;
+      context.log.warn(`The web UI has not confirmed the end of job ${jobId}: ${error.message}`);
+      await sleep(webUi.host.retryDelayMs, context.signal);
+      const { state, result } = await getJob(webUi, jobId, context);
+      if (state === "done") return result;
+    }
+  }
+}

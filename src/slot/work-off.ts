@@ -1,0 +1,152 @@
+// The work on what a slot has taken, from top to bottom: whether it may start, then each job in its turn (protocol 2.5
+// rules for grab_job, 3.4, 5).
+import { abortable } from "../abortable.ts";
+import { errorText } from "../errors.ts";
+import { type JobOutcome, outcome } from "../job/job-outcome.ts";
+import { nothingFound } from "../job/log-search.ts";
+import { formatReason } from "../job/reason.ts";
+import type { Ending } from "../job/stop-reason.ts";
+import type { Logger } from "../ops/log.ts";
+import type { Connection, ConnectionState } from "../webui/connection.ts";
+import { setDone } from "../webui/jobs-api.ts";
+import { acceptedMessage } from "../webui/messages.ts";
+import type { Assignment } from "./assignment.ts";
+import type { Availability } from "./availability.ts";
+import type { WorkPlace, workOn } from "./current-job.ts";
+import type { IdlePowerOff } from "./idle-power-off.ts";
+import type { StartPermit } from "./start-throttle.ts";
+
+/** What of the slot is needed. */
+export interface WorkOffPlace extends WorkPlace {
+  readonly availability: Availability;
+  readonly power: IdlePowerOff | undefined;
+  readonly log: Logger;
+  readonly work: typeof workOn;
+  reject(connection: Connection, jobIds: readonly string[], reason: string): void;
+  /** Sends each web UI how the slot is. */
+  tellAll(): void;
+  /** Resolves with what the connection to that host comes to next. */
+  nextState(host: string): Promise<ConnectionState>;
+}
+
+/** Never throws. Resolves with what became of the last job that had its turn. */
+export async function workOff(assignment: Assignment, place: WorkOffPlace): Promise<JobOutcome> {
+  await place.power?.busy();
+  if (assignment.left) return await begin(assignment, place, logOf(assignment, place));
+  const permit = await clearToStart(assignment, place);
+  if (!permit) return outcome("dropped");
+  for (;;) {
+    const end = await takeTurn(assignment, place, permit);
+    // It is for the start of the first job of a queue.
+    await permit.release();
+    const isOver = end.delivery === "spooled" || end.delivery === "lost" || !assignment.advance(end.isPassed);
+    if (isOver) return end;
+  }
+}
+
+/** Undefined: it was rejected, or the worker stops. */
+async function clearToStart(
+  { connection, jobIds, current }: Assignment,
+  { availability, stops, reject, log }: WorkOffPlace,
+): Promise<StartPermit | undefined> {
+  const unavailable = await availability.check();
+  if (stops.stop.aborted) {
+    log.info(`Stopped before job ${current.job.id} was accepted`);
+    return undefined;
+  }
+  const permit = unavailable ?? (await availability.takePermit());
+  if (!("reason" in permit)) return permit;
+  connection.send({ type: "worker_status", status: "broken", reason: permit.reason });
+  reject(connection, jobIds, permit.reason);
+  return undefined;
+}
+
+async function takeTurn(
+  assignment: Assignment,
+  place: WorkOffPlace,
+  permit: StartPermit,
+): Promise<JobOutcome> {
+  const log = logOf(assignment, place);
+  const { job } = assignment.current;
+  const skipped = assignment.isFirst ? undefined : await whySkipped(assignment, place);
+  if (skipped) return await skip(assignment, skipped, place, log);
+  const accepted = await accept(assignment, place, log);
+  if (accepted !== "accepted") return outcome(accepted);
+  log.info(`Accepted job ${job.id} of ${assignment.host}`);
+  return await begin(assignment, place, log, permit);
+}
+
+function begin(
+  { connection, current, left }: Assignment,
+  place: WorkOffPlace,
+  log: Logger,
+  permit?: StartPermit,
+): Promise<JobOutcome> {
+  const workerHostname = place.availability.workerHostname ?? place.program.nodeName;
+  const hasStarted = () => {
+    permit?.started();
+    place.tellAll();
+  };
+  return place.work(current, { connection, workerHostname, hasStarted, left }, place, log);
+}
+
+/** Of a job that is not the first of its queue; the reasons are looked at in this order. */
+async function whySkipped({ turn }: Assignment, place: WorkOffPlace): Promise<Ending | undefined> {
+  if (place.stops.stop.aborted) return { stopReason: "quit" };
+  if (turn.stopped) return { stopReason: turn.stopped };
+  const unavailable = await place.availability.check();
+  if (unavailable?.isFatal) return { stopReason: "worker broken", brokenBecause: unavailable.reason };
+  return turn.hasFailedParent ? { stopReason: "skipped" } : undefined;
+}
+
+async function skip(
+  { current: { job }, connection }: Assignment,
+  ending: Ending,
+  { stops }: WorkOffPlace,
+  log: Logger,
+): Promise<JobOutcome> {
+  const about = { ...ending, hasStarted: false, baseState: { kind: "absent" }, log: nothingFound } as const;
+  const reason = formatReason(about);
+  log.info(
+    `Skipping job ${job.id}${reason ? `: ${reason}` : ", as the job that it depends on has not passed"}`,
+  );
+  try {
+    const end = { result: "skipped", reason };
+    await setDone(connection.client, job.id, end, { signal: stops.giveUp, log });
+  } catch (error) {
+    log.warn(`Unable to tell ${connection.host.name} that job ${job.id} is skipped: ${errorText(error)}`);
+  }
+  return outcome("told");
+}
+
+/**
+ * Says so to the server. Of a queue, it is tried again when the websocket is back, a bounded number of times. "lost": the
+ * server schedules the job again, "dropped": it was stopped before.
+ */
+async function accept(
+  assignment: Assignment,
+  place: WorkOffPlace,
+  log: Logger,
+): Promise<"accepted" | "lost" | "dropped"> {
+  const { connection, current, isQueue, host } = assignment;
+  const { signal } = current.controller;
+  const { id } = current.job;
+  for (let triesLeft = isQueue ? place.settings.acceptAttempts : 1; !signal.aborted; ) {
+    if (connection.send(acceptedMessage(id))) return "accepted";
+    triesLeft--;
+    for (let state: ConnectionState = "failed"; state !== "connected" && triesLeft > 0; ) {
+      state = await abortable(place.nextState(host), signal).catch(() => "connected");
+      if (state === "disabled") triesLeft = 0;
+      if (state === "failed") triesLeft--;
+    }
+    if (triesLeft > 0) continue;
+    log.warn(`Job ${id} is not accepted: the websocket to ${host} is down`);
+    return "lost";
+  }
+  log.info("Stopped before it was accepted");
+  return "dropped";
+}
+
+function logOf({ current }: Assignment, { log }: WorkOffPlace): Logger {
+  return log.with({ job: current.job.id });
+}
