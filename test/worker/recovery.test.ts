@@ -20,15 +20,15 @@ const longJob = { ...plainJob, FAKE_SECONDS: "1.2", FAKE_LINGER: "60" };
 test(
   "an end that the web UI does not confirm waits in the spool, and the slot registers again naming the job (field lesson 1)",
   async () => {
-    const { ui } = await openHost({ own: { "spool.retry_delay_ms": 50 } });
+    const { ui } = await openHost({ own: { "spool.retry_delay_ms": 60_000 } });
     const job = ui.offer(plainJob);
-    ui.fault(/set_done/, { status: 500 }, 3);
+    ui.fault(/set_done/, { status: 500 }, 6);
     const { index } = await ui.request(/GET \/api\/v1\/jobs\//);
     const again = await ui.request(/POST \/api\/v1\/workers/, { from: index });
     expect(again.query.getAll("job_id")).toEqual([`${job.id}`]);
     await ui.message({ type: "worker_status", status: "free" }, { from: again.index });
     expect(job.result).toBe("passed");
-    expect(ui.requestsOf(job.id).filter(({ path }) => path.endsWith("/set_done"))).toHaveLength(4);
+    expect(ui.requestsOf(job.id).filter(({ path }) => path.endsWith("/set_done"))).toHaveLength(7);
     await finishesNextJob(ui);
   },
   testMs,
