@@ -32,6 +32,12 @@ export class AccessLog {
       });
   }
 
+  /** What a worker has posted of a job to `jobs/ID/ACTION`. */
+  async postsOf(id: number, action: string): Promise<Access[]> {
+    const path = `/api/v1/jobs/${id}/${action}`;
+    return (await this.requests()).filter((one) => one.method === "POST" && one.path.split("?")[0] === path);
+  }
+
   /** Of an asset's file itself, not of the redirection to it. `asset`: "TYPE/NAME". */
   async transfersOf(asset: string): Promise<Access[]> {
     return (await this.requests()).filter(({ path }) => path === `/assets/${asset}`);

@@ -3,8 +3,9 @@ import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { freePorts } from "./ports.ts";
 import { createMark, Daemon } from "./processes.ts";
-import { type OpenqaServer, workerUser } from "./server.ts";
+import type { OpenqaServer } from "./server.ts";
 import { until } from "./until.ts";
+import { workerUser } from "./users.ts";
 import { configureWorker, installExecutable } from "./worker-folder.ts";
 
 const startLimitMs = 60_000;

@@ -25,9 +25,11 @@ export async function makeAsset(server: OpenqaServer, asset: string, bytes: numb
   return path;
 }
 
+const testsWithoutVm = ["quick", "quick_fail", "rest", "nap", "logs"];
+
 /** Settings of a job that is to be run by a worker of that class. */
 export function jobSettings(test: string, workerClass: string): Record<string, string> {
-  const withoutVm = ["quick", "rest"].includes(test);
+  const withoutVm = testsWithoutVm.includes(test);
   return {
     DISTRI: "tinygrub",
     VERSION: "1",
@@ -135,6 +137,25 @@ export async function postJob(
   settings: Readonly<Record<string, string>>,
 ): Promise<number> {
   return postAnswer.parse(await server.api.post("jobs", settings)).id;
+}
+
+const chainAnswer = z.object({ ids: z.record(z.string(), z.number()) });
+
+/** Posts jobs of which each is to run directly after the one before, on the same worker. Returns their ids in that order. */
+export async function postChain(
+  server: OpenqaServer,
+  tests: readonly string[],
+  settings: Readonly<Record<string, string>>,
+): Promise<number[]> {
+  const { TEST: _, ...common } = settings;
+  const each = tests.flatMap((test, index) => [
+    [`TEST:${index}`, test],
+    ...(index === 0 ? [] : [[`_START_DIRECTLY_AFTER:${index}`, String(index - 1)]]),
+  ]);
+  const { ids } = chainAnswer.parse(
+    await server.api.post("jobs", { ...common, ...Object.fromEntries(each) }),
+  );
+  return tests.map((_, index) => ids[index] ?? 0);
 }
 
 export async function jobState(server: OpenqaServer, id: number): Promise<JobState> {

@@ -1,6 +1,7 @@
 // Subcommands of our executable that come to an end, run as the worker's user.
 import { Daemon } from "./processes.ts";
-import { type OpenqaServer, workerUser } from "./server.ts";
+import type { OpenqaServer } from "./server.ts";
+import { workerUser } from "./users.ts";
 import { installExecutable } from "./worker-folder.ts";
 
 export interface Ended {

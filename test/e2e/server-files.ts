@@ -79,6 +79,9 @@ read only = yes
 `;
 }
 
+/** Assets whose path begins so arrive at 100 kB/s. */
+const slowAssets = "/assets/iso/slow-";
+
 /**
  * The same split as in the package's Apache configuration.
  * @param websocketPort where /api/v1/ws goes: the websocket server, or something that looks on in between
@@ -109,6 +112,8 @@ http {
         proxy_set_header X-Forwarded-Proto http;
         proxy_set_header Upgrade $http_upgrade;
         proxy_set_header Connection $connection_header;
+        location ${slowAssets} { alias ${folder}/base/openqa/share/factory${slowAssets.slice("/assets".length)}; limit_rate 100k; }
+        location ~ ^/tests/[0-9]+/(livelog|liveterminal|streaming)$ { proxy_pass http://127.0.0.1:${ports.webUi}; proxy_buffering off; }
         location /assets { alias ${folder}/base/openqa/share/factory; }
         location /image { alias ${folder}/base/openqa/images; }
         location /api/v1/ws/ { proxy_pass http://127.0.0.1:${websocketPort}; }

@@ -1,30 +1,16 @@
 // A real openQA server on loopback: PostgreSQL, web UI, websocket server, scheduler, live view handler, gru, an rsync
 // daemon and nginx in front, as Debian installs them, in a folder of its own.
-import { chmod, cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Api } from "./api.ts";
 import { freeInstances, freePorts, isOpen } from "./ports.ts";
-import { createMark, Daemon, type Mark, makeFolders, run, startSweeper } from "./processes.ts";
-import {
-  clientConf,
-  credentials,
-  databaseIni,
-  nginxConf,
-  openqaIni,
-  type Ports,
-  portCount,
-  portsFrom,
-  postgresqlConf,
-  rsyncdConf,
-} from "./server-files.ts";
+import { createMark, Daemon, type Mark, run, startSweeper } from "./processes.ts";
+import { type Ports, portCount, portsFrom } from "./server-files.ts";
+import { layOut, postgresPrograms, type ServerOptions, startDaemons, startDatabase } from "./server-setup.ts";
 import { until } from "./until.ts";
-
-const webUser = "geekotest";
-export const workerUser = "_openqa-worker";
-const postgresPrograms = "/usr/lib/postgresql/15/bin";
-const openqaScripts = "/usr/share/openqa/script";
+import { plainEnv } from "./users.ts";
 
 /** How long `startServer` may take where nothing is installed yet. */
 export const startLimitMs = 1_200_000;
@@ -32,13 +18,18 @@ export const startLimitMs = 1_200_000;
 /** How many instance numbers a server keeps for its workers. */
 const instanceCount = 60;
 
-export interface ServerOptions {
-  /** Port that nginx is to send websockets to instead, given the websocket server's own. */
-  readonly websocketVia?: (websocketPort: number) => number;
+/** One of the programs that make up the server. */
+interface Program {
+  readonly user: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where it is ready for connections; without: as soon as it was started. */
+  readonly port?: number;
 }
 
 export class OpenqaServer {
-  private readonly daemons: Daemon[] = [];
+  /** By name, in the order of their first start: the database comes first. */
+  private readonly programs = new Map<string, { readonly program: Program; readonly daemon: Daemon }>();
   private readonly workers: Daemon[] = [];
   private instancesTaken = 0;
 
@@ -80,21 +71,33 @@ export class OpenqaServer {
     return first;
   }
 
-  async start(
-    name: string,
-    user: string,
-    command: readonly string[],
-    env: Record<string, string> = {},
-  ): Promise<Daemon> {
-    const options = {
+  /** Starts one of its programs and waits until it accepts connections. */
+  async start(name: string, program: Program): Promise<void> {
+    const { user, command, env = {}, port } = program;
+    const daemon = await Daemon.start(command, {
       user,
       env: { ...plainEnv(this.folder, user), ...env },
       log: this.log(name),
       marks: [this.mark],
-    };
-    const daemon = await Daemon.start(command, options);
-    this.daemons.push(daemon);
-    return daemon;
+    });
+    this.programs.set(name, { program, daemon });
+    if (port !== undefined) await this.ready(name, daemon, port);
+  }
+
+  /** Ends one of its programs. The others notice what they notice. */
+  async stopProgram(name: string, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.running(name).daemon.stop(signal);
+  }
+
+  /** Starts a program again that was stopped. */
+  async startProgram(name: string): Promise<void> {
+    await this.start(name, this.running(name).program);
+  }
+
+  private running(name: string) {
+    const found = this.programs.get(name);
+    if (!found) throw new Error(`the server has no program ${name}, but ${[...this.programs.keys()]}`);
+    return found;
   }
 
   /** A worker is ended together with the server, should its test have failed before. */
@@ -143,7 +146,7 @@ export class OpenqaServer {
   /** Ends everything and removes the folder. Throws when a process was left that nobody had stopped. */
   async stop(): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.stop()));
-    const [database, ...others] = this.daemons;
+    const [database, ...others] = [...this.programs.values()].map(({ daemon }) => daemon);
     await Promise.all(others.map((daemon) => daemon.stop()));
     await database?.stop("SIGINT");
     if (!(await this.sweeper.close())) throw new Error("processes were left over, see above");
@@ -168,150 +171,4 @@ export async function startServer(options: ServerOptions = {}): Promise<OpenqaSe
     await server.stop().catch(() => {});
     throw new Error(`openQA server did not start, logs kept in ${logs}`, { cause: error });
   }
-}
-
-/** Environment of a program that starts with nothing inherited. */
-export function plainEnv(folder: string, user: string): Record<string, string> {
-  return {
-    PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
-    LANG: "C.UTF-8",
-    USER: user,
-    HOME: join(folder, `home-${user}`),
-  };
-}
-
-async function layOut(server: OpenqaServer): Promise<void> {
-  const { folder, projectFolder: project } = server;
-  await chmod(folder, 0o755);
-  await run(["test", "-x", folder], { user: workerUser }).catch(() => {
-    throw new Error(`${folder} must lie where every user may go: set TMPDIR to such a folder`);
-  });
-  const factory = ["iso/fixed", "hdd/fixed", "other", "repo", "tmp"].map(
-    (name) => `${project}/share/factory/${name}`,
-  );
-  const kinds = ["iso", "hdd"].map((name) => `${project}/share/factory/${name}`);
-  await makeFolders(undefined, `${folder}/etc`, server.logFolder, server.baseFolder, project);
-  await makeFolders(
-    webUser,
-    `${folder}/home-${webUser}`,
-    `${folder}/nginx`,
-    `${project}/share`,
-    `${project}/share/factory`,
-  );
-  await makeFolders(
-    webUser,
-    ...["db", "images", "testresults", "webui/cache"].map((name) => `${project}/${name}`),
-  );
-  await makeFolders(webUser, `${project}/webui`, `${project}/share/tests`, ...kinds, ...factory);
-  await makeFolders(workerUser, `${folder}/home-${workerUser}`, `${project}/pool`);
-  await makeFolders("postgres", `${folder}/postgres`, `${folder}/home-postgres`);
-  await chmod(server.logFolder, 0o777);
-  await Promise.all([
-    writeFile(`${folder}/etc/openqa.ini`, openqaIni),
-    writeFile(`${folder}/etc/database.ini`, databaseIni(server.ports)),
-    writeFile(`${folder}/etc/client.conf`, clientConf()),
-    writeFile(`${folder}/etc/rsyncd.conf`, rsyncdConf(server.ports, folder)),
-  ]);
-}
-
-async function startDatabase(server: OpenqaServer): Promise<void> {
-  const data = `${server.folder}/postgres/data`;
-  const initialise = [
-    `${postgresPrograms}/initdb`,
-    "-D",
-    data,
-    "-A",
-    "trust",
-    "-E",
-    "UTF8",
-    "--locale=C.UTF-8",
-    "-U",
-    "postgres",
-  ];
-  await run(initialise, { user: "postgres" });
-  const settings = postgresqlConf(server.ports, `${server.folder}/postgres`);
-  await writeFile(`${data}/postgresql.conf`, settings, { flag: "a" });
-  const daemon = await server.start("postgres", "postgres", [`${postgresPrograms}/postgres`, "-D", data]);
-  await server.ready("postgres", daemon, server.ports.postgres);
-  const admin = { role: "postgres", database: "postgres" };
-  await until("the database accepts connections", 30_000, () =>
-    server.sql("select 1", admin).then(Boolean, () => false),
-  );
-  await server.sql("create role geekotest login", admin);
-  await server.sql("create database openqa owner geekotest", admin);
-}
-
-async function startDaemons(server: OpenqaServer, options: ServerOptions): Promise<void> {
-  const { folder, ports } = server;
-  const env = {
-    OPENQA_CONFIG: `${folder}/etc`,
-    OPENQA_BASEDIR: server.baseFolder,
-    OPENQA_BASE_PORT: String(ports.webUi),
-    OPENQA_SCHEDULER_SCHEDULE_TICK_MS: "2000",
-  };
-  const once = { user: webUser, env: { ...plainEnv(folder, webUser), ...env } };
-  await run([`${openqaScripts}/initdb`, "--init_database"], once);
-  await run(
-    [`${openqaScripts}/create_admin`, "e2e", "--key", credentials.key, "--secret", credentials.secret],
-    once,
-  );
-  // Stock workers of several servers on one machine share cgroups named by the job's number alone.
-  const firstJob = 10_000_000 + Math.floor(Math.random() * 80_000_000);
-  const owner = { role: "geekotest", database: "openqa" };
-  await server.sql(`alter sequence jobs_id_seq restart with ${firstJob}`, owner);
-  const start = (name: string, ...command: string[]) => server.start(name, webUser, command, env);
-
-  await writeFile(
-    `${folder}/etc/nginx.conf`,
-    nginxConf(ports, folder, options.websocketVia?.(ports.websockets) ?? ports.websockets),
-  );
-  const prefork = [
-    "prefork",
-    "-m",
-    "production",
-    "--proxy",
-    "-i",
-    "100",
-    "-H",
-    "400",
-    "-w",
-    "3",
-    "-c",
-    "1",
-    "-G",
-    "800",
-  ];
-  const daemons = await Promise.all([
-    start("websockets", `${openqaScripts}/openqa-websockets-daemon`),
-    start("webui", `${openqaScripts}/openqa`, ...prefork, "-P", `${folder}/home-${webUser}/webui.pid`),
-    start("scheduler", `${openqaScripts}/openqa-scheduler-daemon`),
-    start("livehandler", `${openqaScripts}/openqa-livehandler-daemon`),
-    start(
-      "nginx",
-      "nginx",
-      "-p",
-      `${folder}/nginx`,
-      "-e",
-      server.log("nginx-error"),
-      "-c",
-      `${folder}/etc/nginx.conf`,
-    ),
-    start("rsyncd", "rsync", "--daemon", "--no-detach", `--config=${folder}/etc/rsyncd.conf`),
-  ]);
-  const listening = [
-    ports.websockets,
-    ports.webUi,
-    ports.scheduler,
-    ports.livehandler,
-    ports.proxy,
-    ports.rsync,
-  ];
-  const names = ["websockets", "webui", "scheduler", "livehandler", "nginx", "rsyncd"];
-  await Promise.all(
-    daemons.map((daemon, index) => server.ready(names[index] ?? "", daemon, listening[index] ?? 0)),
-  );
-  await until("the web UI answers", 60_000, () =>
-    fetch(`${server.url}/api/v1/workers`).then((answer) => answer.ok),
-  );
-  await start("gru", "nice", "-n", "19", `${openqaScripts}/openqa-gru`);
 }

@@ -1,6 +1,7 @@
 // A file system that is soon full.
 import { run } from "./processes.ts";
-import { type OpenqaServer, workerUser } from "./server.ts";
+import type { OpenqaServer } from "./server.ts";
+import { workerUser } from "./users.ts";
 import { makeCacheDirectory } from "./worker-folder.ts";
 
 export interface SmallDisk extends AsyncDisposable {

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { builtExecutable } from "./executable.ts";
 import { freePorts } from "./ports.ts";
 import { makeFolders, run } from "./processes.ts";
-import { type OpenqaServer, plainEnv, workerUser } from "./server.ts";
+import type { OpenqaServer } from "./server.ts";
 import { clientConf } from "./server-files.ts";
+import { plainEnv, workerUser } from "./users.ts";
 
 /** Of a worker host away from the web UI: all comes over the network, as its share directory is empty. */
 export interface WorkerCache {
@@ -23,6 +24,10 @@ export interface HostOptions {
   readonly workerClass: string;
   /** Without: tests and assets are taken from the server's share directory. */
   readonly cache?: WorkerCache;
+  /** What goes into HOST, where that is not the server itself. */
+  readonly webUiUrl?: string;
+  /** More lines for section [global] of workers.ini. */
+  readonly lines?: readonly string[];
 }
 
 /** `$OPENQA_BASEDIR/openqa`. */
@@ -81,17 +86,21 @@ export async function configureWorker(
 /** openQA's own: of the cache service's port from OPENQA_BASE_PORT. */
 const servicePortOffset = 4;
 
-function workersIni(server: OpenqaServer, { workerClass, cache }: HostOptions): string {
+function workersIni(
+  server: OpenqaServer,
+  { workerClass, cache, webUiUrl = server.url, lines = [] }: HostOptions,
+): string {
   const global = [
-    `HOST = ${server.url}`,
+    `HOST = ${webUiUrl}`,
     `WORKER_CLASS = ${workerClass}`,
     "LOG_LEVEL = debug",
     "LOCAL_UPLOAD = 0",
+    ...lines,
     ...(cache ? [`CACHEDIRECTORY = ${cache.directory}`, ...(cache.lines ?? [])] : []),
   ];
   // The stock worker dies of a host section that is empty.
   const host = cache
     ? `TESTPOOLSERVER = rsync://127.0.0.1:${server.ports.rsync}/tests`
     : `SHARE_DIRECTORY = ${server.projectFolder}/share`;
-  return ["[global]", ...global, "", `[${server.url}]`, host, ""].join("\n");
+  return ["[global]", ...global, "", `[${webUiUrl}]`, host, ""].join("\n");
 }

@@ -3,8 +3,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type RunningCacheService, startStockCacheService, steadyPerl } from "./cache-service.ts";
 import { createMark, Daemon, type Mark, type Process, processesOf } from "./processes.ts";
-import { type OpenqaServer, workerUser } from "./server.ts";
+import type { OpenqaServer } from "./server.ts";
 import { until } from "./until.ts";
+import { workerUser } from "./users.ts";
 import { configureWorker, type HostOptions, installExecutable, projectFolderOf } from "./worker-folder.ts";
 
 const connectLimitMs = 60_000;

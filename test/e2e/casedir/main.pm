@@ -14,7 +14,11 @@ my %schedule = (
     crash => [qw(boot kill_vm)],    # QEMU vanishes: incomplete
     long => [qw(boot idle)],
     quick => [qw(noop)],            # for BACKEND=null: no VM
+    quick_fail => [qw(noop_fail)],  # likewise
     rest => [qw(noop rest)],        # likewise, and then sleeps for REST_SECONDS
+    nap => [qw(noop nap noop_end)], # likewise, with something to report for NAP_SECONDS
+    logs => [qw(noop many_logs)],   # likewise, with LOGS logs to upload
+    look => [qw(boot shell)],
 );
 my $modules = $schedule{$test} // die "no schedule for TEST=$test\n";
 autotest::loadtest "tests/$_.pm" for @$modules;
