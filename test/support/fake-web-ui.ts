@@ -249,6 +249,11 @@ export class FakeWebUi {
     const { action } = fault;
     if (typeof action === "object" && "status" in action)
       return new Response(action.body ?? "", { status: action.status, headers: action.headers ?? {} });
+    if (typeof action === "object" && "until" in action) {
+      const late = await this.answer(recorded, request);
+      await action.until;
+      return late;
+    }
     const answer = hasEffect(action) ? await this.answer(recorded, request) : undefined;
     await misbehave(this.door.take(clientPort), action, answer);
     return await new Promise<never>(() => {});
