@@ -1,7 +1,7 @@
 // Tells developers how far the results of a job are on the server: the live view handler passes it on to their
 // browsers (protocol 7). Nothing waits for this, and nothing ends because of it.
 import type { Context } from "../context.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, errorText } from "../errors.ts";
 import { postUploadProgress, type UploadProgress } from "../webui/jobs-api.ts";
 import type { UploadTarget } from "./artefact.ts";
 import type { Report } from "./progress.ts";
@@ -31,7 +31,7 @@ export class DeveloperNews {
     this.target = target;
   }
 
-  /** One after the other, and only what has changed. */
+  /** One after the other, only what has changed, and nothing when the signal is aborted. */
   tell(news: UploadProgress, context: Context): void {
     this.due = news;
     this.telling ??= this.tellAll(context).finally(() => {
@@ -47,7 +47,7 @@ export class DeveloperNews {
   private async tellAll(context: Context): Promise<void> {
     for (let news = this.due; news !== undefined; news = this.due) {
       this.due = undefined;
-      if (!context.signal.aborted && !Bun.deepEquals(news, this.told)) await this.tellOnce(news, context);
+      if (!Bun.deepEquals(news, this.told)) await this.tellOnce(news, context);
     }
   }
 
@@ -58,9 +58,10 @@ export class DeveloperNews {
       this.told = news;
     } catch (error) {
       if (context.signal.aborted) return;
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof ApiError))
+        context.log.error(`Unable to tell developers about uploads: ${errorText(error)}`);
       // Where there is no live view handler each round would fail alike.
-      if (error.isFinal) this.told = news;
+      else if (error.isFinal) this.told = news;
     }
   }
 }

@@ -56,9 +56,9 @@ export class UploadRounds {
     if (error) this.refusal.resolve(error);
   }
 
-  /** Not when the job is being stopped: nobody can pause it any more. */
+  /** With the context of the run: nothing when the job is being stopped. */
   private tellDevelopers(context: Context): void {
-    if (!this.audience.hasDeveloper || !this.lastReport || context.signal.aborted) return;
+    if (!this.audience.hasDeveloper || !this.lastReport) return;
     this.news.tell(uploadProgress(this.lastReport, this.uploads.outstanding), context);
   }
 }

@@ -208,12 +208,16 @@ test("the last post has nothing of the live view, and the screen is not written 
   expect(job.ui.posts.map(isLive)).toEqual([true, false]);
 });
 
-test("what an earlier worker had isotovideo write for viewers ends when nobody watches here", async () => {
-  await using job = await watchedJob({ live_log: "" });
+test.each([
+  ["writes them for a viewer who came before the start", true],
+  ["does not write them any more for those of an earlier worker", false],
+])("pictures of the screen: isotovideo %s", async (_, isWatched) => {
+  const periods = { intervalMs: 5, watchedIntervalMs: 5 };
+  await using job = await watchedJob(isWatched ? {} : { live_log: "" }, periods);
+  if (isWatched) job.audience.viewerCame();
   job.run();
-  await posted(job, 1);
-  await job.stop();
-  expect(await Bun.file(job.pool.path("live_log")).exists()).toBe(false);
+  await posted(job, 3);
+  expect(await Bun.file(job.pool.path("live_log")).exists()).toBe(isWatched);
 });
 
 test("developers hear of each round of uploads what has changed, as recorded", async () => {
@@ -246,6 +250,16 @@ test("developers hear of each round of uploads what has changed, as recorded", a
   await isTold("extra/1 1+2", "extra/1 0+0");
   await posted(job, job.ui.posts.length + 2);
   expect(told(job)).toEqual(["null/null 0+0", "shell/1 0+0", "null/null 0+0", "extra/1 1+2", "extra/1 0+0"]);
+});
+
+test("developers hear at once when the uploads of a round are done", async () => {
+  const files = { ...result("boot", { text: "1.txt" }), "testresults/1.txt": "1" };
+  await using job = await watchedJob({ ...files, ...status("boot", "paused") });
+  job.audience.developerCame();
+  job.run();
+  await job.ui.until(() => told(job).length === 2);
+  expect(told(job)).toEqual(["boot/1 0+1", "boot/1 0+0"]);
+  expect(job.ui.posts).toHaveLength(1);
 });
 
 test("a module that ends is told, and that the next post has none", async () => {
