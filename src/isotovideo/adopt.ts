@@ -18,7 +18,9 @@ export interface LeftRun {
 /**
  * Undefined: nothing is there that can be taken over (never started, its files lost or of an unknown format, its pid in
  * use by another process); the caller then ends what is left with `endLeftOverJob`. A run whose supervisor has died is
- * taken over as well: it is `lost`. Throws the signal's reason when that is aborted; afterwards it does not matter.
+ * taken over as well: it is `lost`; as it was no child of this process, what has left the supervisor's children and
+ * cleared its environment is not found then. Throws the signal's reason when that is aborted; afterwards it does not
+ * matter.
  */
 export async function adoptIsotovideo(left: LeftRun, context: Context): Promise<IsotovideoRun | undefined> {
   const { signal, log } = context;
