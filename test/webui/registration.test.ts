@@ -73,6 +73,11 @@ test.each<[Play, "disabled" | "failed", string]>([
     "failed",
     "Failed to register at ui - 503 response: Service Unavailable",
   ],
+  [
+    answer("429 Too Many Requests", "<html>"),
+    "failed",
+    "Failed to register at ui - 429 response: Too Many Requests",
+  ],
   [door.reset, "failed", "Failed to register at ui - connection error: Premature connection close"],
   [answer(200, "{}"), "disabled", "Failed to register at ui - host did not return a worker ID"],
   [answer(200, '{"id":null}'), "disabled", "Failed to register at ui - host did not return a worker ID"],

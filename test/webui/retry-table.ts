@@ -1,4 +1,4 @@
-// The retry table of protocol 2.3, written down apart from the implementation.
+// The retry table of protocol 2.3, written down apart from the implementation. 429 is no refusal, unlike there.
 import type { TryResult, Verdict } from "../../src/webui/retry.ts";
 
 export const retryTable: readonly [TryResult, Verdict][] = [
@@ -10,9 +10,9 @@ export const retryTable: readonly [TryResult, Verdict][] = [
   [403, "final"],
   [404, "final"],
   [426, "final"],
-  [429, "final"],
   [408, "busy"],
   [425, "busy"],
+  [429, "busy"],
   [490, "retry"],
   [500, "retry"],
   [501, "retry"],
