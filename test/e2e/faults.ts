@@ -62,7 +62,7 @@ export function faultOf(roll: Dice, shares: FaultShares): Fault {
   return "none";
 }
 
-/** "POST /api/v1/jobs/N/set_done": without numbers and query. */
+/** "POST /api/v1/jobs/N/set_done": without ids and query. */
 export function kindOf(method: string, target: string): string {
-  return `${method} ${target.replace(/\?.*/s, "").replace(/\d+/g, "N")}`;
+  return `${method} ${target.replace(/\?.*/s, "").replace(/\d\d+|(?<=\/)\d+/g, "N")}`;
 }

@@ -58,7 +58,7 @@ function open(target: Target, shares: FaultShares, more: Partial<UnrulyOptions> 
   return UnrulyProxy.open({
     target: target.port,
     seed: 1,
-    shares,
+    shares: () => shares,
     refusals: [503],
     maxDelayMs: 5,
     maxFrameDelayMs: 5,

@@ -10,7 +10,8 @@ export interface UnrulyOptions {
   /** Port of loopback that it passes on to. */
   readonly target: number;
   readonly seed: number;
-  readonly shares: FaultShares;
+  /** Of requests of one kind, "POST /api/v1/jobs/N/set_done". */
+  readonly shares: (kind: string) => FaultShares;
   /** Statuses of its own answers. */
   readonly refusals: readonly number[];
   /** Most that a request is kept waiting. */
@@ -83,7 +84,7 @@ export class UnrulyProxy implements AsyncDisposable {
         const [method = "", target = ""] = head.firstLine.split(" ");
         const kind = kindOf(method, target);
         const roll = this.dice.for(kind);
-        const fault = faultOf(roll, this.options.shares);
+        const fault = faultOf(roll, this.options.shares(kind));
         this.note(kind, fault);
         const { options, keep, note } = this;
         const pass = head.field("upgrade") === undefined ? passRequest : passWebsocket;
