@@ -11,7 +11,8 @@ import type { Ending } from "./stop-reason.ts";
 export function newJobState(job: Job, webUi: WebUi, now = Date.now()): JobState {
   return {
     format: 1,
-    job: { ...job.received, id: job.id },
+    // As a number: what statuses repeat is what the server sent.
+    job: { ...job.received, id: Number(job.id) },
     host: webUi.host.name,
     workerId: webUi.workerId ?? 0,
     phase: "setup",

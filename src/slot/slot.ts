@@ -43,6 +43,8 @@ export class Slot implements Peer, CommandedSlot {
   /** Called with the next state of a host. */
   private readonly awaiting = new Map<string, (state: ConnectionState) => void>();
   private readonly over = Promise.withResolvers<void>();
+  /** Aborted when it is over. */
+  private readonly life = new AbortController();
   /** Resolves when the job before has left the slot: only then the next one begins. */
   private vacant: Promise<void> = Promise.resolve();
   /** Nothing is taken any more, whatever the signals say. */
@@ -54,7 +56,7 @@ export class Slot implements Peer, CommandedSlot {
   constructor(private readonly options: SlotOptions) {
     const { settings, program, stops, log } = options;
     const { stop, drain } = stops;
-    const context = { signal: stop, log };
+    const context = { signal: AbortSignal.any([stop, this.life.signal]), log };
     const { throttle, ipmi } = settings;
     this.availability = new Availability(
       {
@@ -230,7 +232,9 @@ export class Slot implements Peer, CommandedSlot {
       this.options.log.error("Stopping because registration with all configured web UI hosts failed");
       this.isClosed = true;
     }
-    if (!this.assignment && this.isClosing) this.over.resolve();
+    if (this.assignment || !this.isClosing) return;
+    this.life.abort();
+    this.over.resolve();
   }
 
   private get isClosing(): boolean {
