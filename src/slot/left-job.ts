@@ -33,10 +33,12 @@ export async function findLeftJob(
   if (state && job?.kind === "grab_job" && isServed && state.phase !== "setup")
     return { job: job.job, state };
   const ended = await endLeftOverJob(poolDirectory, context);
-  if (state && (ended.length > 0 || state.phase !== "setup"))
+  if (state && (ended.length > 0 || state.phase !== "setup")) {
+    const why = isServed ? `it was amid "${state.phase}"` : `${state.host} is not configured any more`;
     log.warn(
-      `An earlier worker has left job ${state.job.id} of ${state.host} amid "${state.phase}": it is not gone on with`,
+      `Job ${state.job.id} of ${state.host}, which an earlier worker has left, does not go on: ${why}`,
     );
+  }
   await removeJobState(poolDirectory);
   return undefined;
 }
