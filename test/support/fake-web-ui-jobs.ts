@@ -53,6 +53,8 @@ export class Jobs {
   servicePortDelta = 2;
   private readonly partialAssets = new Map<string, Buffer[]>();
 
+  /** Whether a job that has not passed makes the server stop those that depend on it, and say so. */
+  stopsDescendants = true;
   /** Parents of directly chained jobs by child. */
   private readonly parents = new Map<number, number>();
 
@@ -169,6 +171,7 @@ export class Jobs {
 
   /** The other jobs that cannot run any more; assigned workers are told of each. */
   private stopDescendants({ id }: FakeJob): void {
+    if (!this.stopsDescendants) return;
     for (const other of descendantsOf(id, this.parents)) {
       const job = this.jobs.get(other);
       if (job?.result !== "none") continue;
