@@ -3,20 +3,23 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
-/** File below test/ that shows it, or why none has to. */
-type Shown = readonly [lesson: string, shown: `${string}.test.ts` | { readonly notOurs: string }];
+/** Files below test/ that show it, or why none has to. */
+type Shown = readonly [
+  lesson: string,
+  ...shown: readonly `${string}.test.ts`[] | readonly [{ readonly notOurs: string }],
+];
 
 const lessons: Readonly<Record<number, Shown>> = {
   1: ["an exception during an upload: the job waits for ever", "worker/ends.test.ts"],
   2: ["a job offered while stopping is not answered", "worker/ends.test.ts"],
-  3: ["an idle status crosses a grab_job", "worker/lessons.test.ts"],
-  4: ["a QEMU is left over in the pool", "slot/pool-directory.test.ts"],
+  3: ["an idle status crosses a grab_job", "worker/lessons.test.ts", "slot/offer.test.ts"],
+  4: ["a QEMU is left over in the pool", "slot/left-over-qemu.test.ts", "slot/pool-directory.test.ts"],
   5: ["a repeated TERM orphans QEMU and truncates the video", "isotovideo/start.test.ts"],
   6: ["TERM to the whole group kills the video encoder as well", "isotovideo/start.test.ts"],
   7: ["an unset pool path: cleaning would remove everything", "slot/pool-directory.test.ts"],
   8: ["a lost websocket ends jobs", "worker/bad-input.test.ts"],
   9: ["the server takes the job for dead, uploads are retried for ever", "worker/bad-input.test.ts"],
-  10: ["a worker comes back and finishes a reassigned job", "worker/spool.test.ts"],
+  10: ["a worker comes back and finishes a reassigned job", "worker/spool-refused.test.ts"],
   11: ["a second websocket replaces the first", "worker/lessons.test.ts"],
   12: ["looking at a dead cache makes the worker deaf to TERM", "slot/availability.test.ts"],
   13: ["a broken disk of the cache: jobs fail one after the other", "worker/cache.test.ts"],
@@ -33,30 +36,36 @@ const lessons: Readonly<Record<number, Shown>> = {
   24: ["an upload fails and the job passes", "worker/bad-input.test.ts"],
   25: ["an error that was got over is reported as the cause", "webui/remembered-errors.test.ts"],
   26: ["servers match the text of reasons", "job/reason.test.ts"],
-  27: ["a full disk gives obscure incompletes", "job/reason.test.ts"],
-  28: ["the load of 15 minutes alone lets a stampede in", "slot/availability.test.ts"],
+  27: ["a full disk gives obscure incompletes", "job/reason.test.ts", "slot/free-space.test.ts"],
+  28: ["the load of 15 minutes alone lets a stampede in", "slot/critical-load.test.ts"],
   29: ["self-checks skip directly chained jobs", "slot/job-queue.test.ts"],
   30: ["the set-up can be neither cancelled nor timed out", "worker/ends.test.ts"],
   31: ["last module, last picture or test order missing at the end", "results/reporter.test.ts"],
   32: ["the optimiser of pictures fails", { notOurs: "pictures go out as isotovideo wrote them" }],
   33: ["secrets in vars.json when isotovideo was killed", "results/job-files.test.ts"],
-  34: ["no D-Bus, no API key, no configuration: the worker crashes", "config/load-settings.test.ts"],
+  34: [
+    "no D-Bus, no API key, no configuration: the worker crashes",
+    "slot/open-vswitch.test.ts",
+    "webui/authentication.test.ts",
+    "config/load-settings.test.ts",
+  ],
   35: ["a wrong clock disables the worker", "webui/registration.test.ts"],
   36: ["a redirect breaks later calls", "webui/rest-client.test.ts"],
   37: ["1,500 workers flood the websocket server", "webui/status-messages.test.ts"],
-  38: ["HUP twice kills the job", "worker/ends.test.ts"],
-  39: ["a live view asked for before isotovideo is up is lost", "results/audience.test.ts"],
+  38: ["HUP twice kills the job", "worker/ends.test.ts", "stop-requests.test.ts"],
+  39: ["a live view asked for before isotovideo is up is lost", "results/watched-reports.test.ts"],
   40: ["concurrent podman jobs collide", "isotovideo/command-line.test.ts"],
   41: ["a corrupt image in the cache is not noticed", "cache/inventory.test.ts"],
   42: ["a half-open connection hangs a request for minutes", "webui/multipart.test.ts"],
 };
 
 describe("field lesson", () => {
-  for (const [number, [lesson, shown]] of Object.entries(lessons))
-    if (typeof shown === "string")
-      test(`${number}, ${lesson}: shown in ${shown}`, async () => {
-        expect(await lessonsNamedIn(shown)).toContain(Number(number));
-      });
+  for (const [number, [lesson, ...files]] of Object.entries(lessons))
+    for (const file of files)
+      if (typeof file === "string")
+        test(`${number}, ${lesson}: shown in ${file}`, async () => {
+          expect(await lessonsNamedIn(file)).toContain(Number(number));
+        });
 });
 
 test("every number that a test names is one of the table", async () => {

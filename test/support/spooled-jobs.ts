@@ -1,13 +1,19 @@
 // Jobs whose end waits in the spool: settings with small delays, what is in the spool of a worker, and the job itself.
+import { expect } from "bun:test";
 import { readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FakeJob } from "./fake-web-ui.ts";
+import type { FakeJob, FakeWebUi } from "./fake-web-ui.ts";
 import { plainJob, type TemporaryWorker, type TemporaryWorkerOptions } from "./temporary-worker.ts";
-import { moduleReported, type WorkerHost } from "./worker-host.ts";
+import type { WorkerHost } from "./worker-host.ts";
 
 /** Assets go by chunks; a web UI that is away is noticed at once, and found again soon. */
 export const spoolingOptions: TemporaryWorkerOptions = {
-  own: { "spool.tries_before": 2, "spool.retry_delay_ms": 50, "spool.max_retry_delay_ms": 200 },
+  own: {
+    "spool.tries_before": 2,
+    "spool.retry_delay_ms": 20,
+    "spool.max_retry_delay_ms": 100,
+    "report.interval_ms": 50,
+  },
   global: { LOCAL_UPLOAD: 0, UPLOAD_CHUNK_SIZE: 1000 },
   env: { OPENQA_WORKER_CONNECT_INTERVAL: "0.05" },
 };
@@ -27,15 +33,44 @@ export async function letEnd(worker: TemporaryWorker, instance = 1): Promise<voi
   await writeFile(join(worker.pool(instance), "go"), "");
 }
 
-/** Offers it and resolves when all of its modules have been reported. */
+/** Offers it and resolves when its test order has been reported: isotovideo runs. */
 export async function runningJob(
   { ui, workerId }: Pick<WorkerHost, "ui" | "workerId">,
   settings: Record<string, unknown> = {},
 ): Promise<FakeJob> {
-  const job = ui.offer({ ...endlessJob, ...settings }, workerId);
-  await moduleReported(ui, job);
+  const job = await acceptedJob(ui, { ...endlessJob, ...settings }, workerId);
+  await ui.request(({ answer }) => answer !== undefined && job.modules.length > 0);
   return job;
 }
+
+/** The slot takes a job and finishes it. */
+export async function worksOn(ui: FakeWebUi, workerId?: number): Promise<void> {
+  const job = await acceptedJob(ui, plainJob, workerId);
+  await ui.setDone(job.id);
+  expect(job.result).toBe("passed");
+}
+
+/** As the scheduler does it: offered again as long as it is rejected. */
+async function acceptedJob(ui: FakeWebUi, settings: Record<string, unknown>, id?: number): Promise<FakeJob> {
+  const workerId = id ?? (await ui.registered());
+  let from = ui.now;
+  const job = ui.offer(settings, workerId);
+  for (let rejections = 0; rejections < maxRejections; rejections++) {
+    const { value } = await ui.message(
+      ({ value: { type, jobid, job_ids } }) =>
+        (type === "accepted" && jobid === job.id) ||
+        (type === "rejected" && Bun.deepEquals(job_ids, [job.id])),
+      { from },
+    );
+    if (value["type"] === "accepted") return job;
+    await Bun.sleep(20);
+    from = ui.now;
+    ui.offerAgain(job, workerId);
+  }
+  throw new Error(`Job ${job.id} was rejected ${maxRejections} times`);
+}
+
+const maxRejections = 250;
 
 /** Its end waits in the spool afterwards; the web UI is away. */
 export async function spooledJob(host: WorkerHost, settings: Record<string, unknown> = {}): Promise<FakeJob> {

@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { adopting, leave } from "../support/adopted-jobs.ts";
 import type { FakeJob } from "../support/fake-web-ui.ts";
 import { expectOneEnd } from "../support/job-ends.ts";
-import { eventually, letEnd, runningJob, spoolingOptions, waits } from "../support/spooled-jobs.ts";
+import { eventually, letEnd, runningJob, spoolingOptions, waits, worksOn } from "../support/spooled-jobs.ts";
 import type { TemporaryWorker } from "../support/temporary-worker.ts";
 import {
-  finishesNextJob,
   openHost,
   openWebUi,
   startAgain,
@@ -120,10 +119,10 @@ describe("an adopted job", () => {
       const text = await Bun.file(ini).text();
       await writeFile(ini, text.replaceAll(host.ui.url, other.url));
       const next = startAgain(host.worker);
-      const [line] = await next.awaitLog(new RegExp(`job ${job.id} of ${host.ui.url}.*`));
+      const [line] = await next.awaitLog(new RegExp(`Job ${job.id} of ${host.ui.url}.*`));
       expect(line).toMatch(/not configured/);
       await other.registered();
-      await finishesNextJob(other);
+      await worksOn(other);
       expect(await next.jobProcesses()).toEqual([]);
     },
     testMs,
@@ -145,7 +144,7 @@ describe("an adopted job", () => {
       await ui.registered({ from });
       expect(job.clone).toBeDefined();
       expect(await next.jobProcesses()).toEqual([]);
-      await finishesNextJob(ui);
+      await worksOn(ui);
     },
     testMs,
   );
@@ -162,8 +161,8 @@ describe("an adopted job", () => {
       const next = startAgain(worker);
       await ui.registered({ from });
       expect(job.clone).toBeDefined();
-      await finishesNextJob(ui);
-      expect(await next.jobProcesses()).toEqual([]);
+      await worksOn(ui);
+      await eventually("nothing runs", next, async () => (await next.jobProcesses()).length === 0);
     },
     testMs,
   );
@@ -198,7 +197,7 @@ describe("handing over", () => {
       const from = ui.now;
       startAgain(worker);
       await ui.registered({ from });
-      await finishesNextJob(ui);
+      await worksOn(ui);
     },
     testMs,
   );

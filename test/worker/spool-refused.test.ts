@@ -15,8 +15,9 @@ import {
   spooledJob,
   spoolingOptions,
   waits,
+  worksOn,
 } from "../support/spooled-jobs.ts";
-import { finishesNextJob, openHost, startAgain, stopHostsAfterEach } from "../support/worker-host.ts";
+import { openHost, startAgain, stopHostsAfterEach } from "../support/worker-host.ts";
 
 stopHostsAfterEach();
 const testMs = 60_000;
@@ -43,6 +44,8 @@ const fates: readonly (readonly [string, (ui: FakeWebUi, job: FakeJob) => void])
     (ui, job) => {
       abandon(ui, job);
       ui.state.jobs.delete(job.id);
+      // No later job gets its id.
+      ui.state.jobs.set(-1, job);
     },
   ],
 ];
@@ -59,17 +62,22 @@ describe("a job whose end waits and that", () => {
       await ui.comeBack();
       await isRefused(worker);
       expect({ state: job.state, result: job.result, reason: job.reason }).toEqual({ state, result, reason });
-      await finishesNextJob(ui);
-      const said = worker.log.split("\n").filter((line) => /does not want|refused/.test(line));
-      expect(said.filter((line) => line.includes("[error]"))).toHaveLength(1);
+      await worksOn(ui);
+      const said = worker.log
+        .split("\n")
+        .filter((line) => /does not want the end|results are kept/.test(line));
+      expect(said).toEqual([
+        expect.stringMatching(new RegExp(`\\[error\\].*The web UI does not want the end of job ${job.id}: `)),
+        expect.stringMatching(/\[error\].*Its results are kept in .*\/refused\//),
+      ]);
       const [entry = ""] = await entriesIn(worker, "refused");
       for (const kept of ["autoinst-log.txt", "testresults/result-boot.json", "assets_public/pub.img"])
         expect(await isThere(join(entry, kept))).toBe(true);
       worker.kill("SIGTERM");
       await worker.exit();
       const next = startAgain(worker);
-      await finishesNextJob(ui, await ui.registered({ from: ui.now }));
-      expect(next.log).not.toMatch(/does not want|refused/);
+      await worksOn(ui, await ui.registered({ from: ui.now }));
+      expect(next.log).not.toMatch(/does not want the end|results are kept/);
       expect(await entriesIn(worker, "refused")).toEqual([entry]);
     },
     testMs,
@@ -90,7 +98,7 @@ describe("a job whose end waits and that", () => {
       await isRefused(worker);
       expect(job.result).toBe("incomplete");
       expect(job.assets.has("pub.img")).toBe(false);
-      await finishesNextJob(ui);
+      await worksOn(ui);
     },
     testMs,
   );
@@ -131,7 +139,7 @@ describe("of what was refused", () => {
       abandon(ui, job);
       await ui.comeBack();
       await isRefused(worker, 0);
-      await finishesNextJob(ui);
+      await worksOn(ui);
       expect(job.result).toBe("incomplete");
     },
     testMs,
@@ -150,7 +158,7 @@ test(
     await letEnd(worker);
     await eventually("the end is put aside", worker, () => /does not want the end/.test(worker.log));
     await waits(worker, 0);
-    await finishesNextJob(ui);
+    await worksOn(ui);
   },
   testMs,
 );

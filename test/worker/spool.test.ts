@@ -16,9 +16,9 @@ import {
   spoolFolder,
   spoolingOptions,
   waits,
+  worksOn,
 } from "../support/spooled-jobs.ts";
 import {
-  finishesNextJob,
   openHost,
   openWebUi,
   openWorker,
@@ -81,15 +81,16 @@ describe("a job whose web UI is away at its end", () => {
         const [undisturbed, disturbed] = await Promise.all([end(hosts[0], false), end(hosts[1], true)]);
         const { ui, worker } = hosts[1];
         await waits(worker, 1);
-        expect(await worker.jobProcesses()).toEqual([]);
-        expect((await readdir(worker.pool())).filter((name) => !name.startsWith("."))).toEqual([]);
+        await eventually("the pool is empty", worker, async () => {
+          return (await readdir(worker.pool())).every((name) => name.startsWith("."));
+        });
         await ui.comeBack();
         await delivered(ui, worker, disturbed);
         await hosts[0].ui.setDone(undisturbed.id);
         expect(undisturbed.result).toBe(result);
         expectSameHeld(disturbed, undisturbed);
         expectOneEnd(ui, disturbed);
-        await finishesNextJob(ui);
+        await worksOn(ui);
       },
       testMs,
     );
@@ -114,7 +115,7 @@ describe("a job whose web UI is away at its end", () => {
       expect(undisturbed.reason).toBe("quit: worker has been stopped or restarted");
       expectSameHeld(job, undisturbed);
       expectOneEnd(host.ui, job);
-      await finishesNextJob(host.ui);
+      await worksOn(host.ui);
     },
     testMs,
   );
@@ -149,11 +150,11 @@ describe("while the end of a job waits", () => {
       const trouble = ui.fault(jobCalls, { status: 503 }, always);
       const from = ui.now;
       await ui.comeBack();
-      const status = await ui.message({ type: "worker_status" }, { from });
-      expect(status.value).toMatchObject({
+      const { value } = await ui.message({ type: "worker_status" }, { from });
+      expect(value).toMatchObject({
         status: "working",
         current_webui_host: ui.url,
-        job: { id: job.id },
+        job: { id: String(job.id) },
       });
       const registrations = ui.requests.filter(
         ({ index, path }) => index >= from && path === "/api/v1/workers",
@@ -161,13 +162,13 @@ describe("while the end of a job waits", () => {
       expect(registrations.map(({ query }) => query.getAll("job_id"))).toEqual([[String(job.id)]]);
       const other = ui.offer(endlessJob, workerId);
       expect(String((await rejected(ui, other.id)).value["reason"])).toMatch(
-        new RegExp(`results of job ${job.id} wait for delivery`),
+        new RegExp(`results of job ${job.id} still wait for delivery`),
       );
       trouble.remove();
       await delivered(ui, worker, job);
       expectOneEnd(ui, job);
       await ui.message({ type: "worker_status", status: "free" }, { from: ui.now });
-      await finishesNextJob(ui);
+      await worksOn(ui);
     },
     testMs,
   );
@@ -180,17 +181,17 @@ describe("while the end of a job waits", () => {
       const workerId = await ui.registered();
       await other.registered();
       const job = await spooledJob({ ui, worker, workerId });
-      await finishesNextJob(other);
+      await worksOn(other);
       const trouble = ui.fault(jobCalls, { status: 503 }, always);
       const from = ui.now;
       await ui.comeBack();
       await ui.message({ type: "worker_status", status: "working" }, { from });
-      await finishesNextJob(other);
+      await worksOn(other);
       trouble.remove();
       await delivered(ui, worker, job);
       expect(job.result).toBe("passed");
-      await finishesNextJob(ui);
-      await finishesNextJob(other);
+      await worksOn(ui);
+      await worksOn(other);
     },
     testMs,
   );
@@ -214,8 +215,8 @@ describe("while the end of a job waits", () => {
         }
         await waits(worker, 0);
         expectSameHeld(jobs[0]!, jobs[1]!);
-        await finishesNextJob(uis[0]);
-        await finishesNextJob(uis[1]);
+        await worksOn(uis[0]);
+        await worksOn(uis[1]);
       },
       testMs,
     );
