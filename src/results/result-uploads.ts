@@ -27,8 +27,8 @@ export interface UploadFailure {
 export class ResultUploads {
   private readonly target: UploadTarget;
   private readonly lanes: Lanes;
-  /** By md5 or file name. What is not in here was never begun. */
-  private readonly states = new Map<string, "under way" | "failed" | "confirmed">();
+  /** By md5 or file name. What failed is not in here. */
+  private readonly states = new Map<string, "under way" | "confirmed">();
 
   constructor(target: UploadTarget) {
     this.target = target;
@@ -37,8 +37,7 @@ export class ResultUploads {
 
   /**
    * Uploads what neither the server knows nor an earlier call has uploaded or is uploading; resolves with what
-   * failed. What the server knows is uploaded all the same where an earlier try failed: the thumbnail may be missing.
-   * Throws the signal's reason when aborted.
+   * failed. Throws the signal's reason when aborted.
    */
   async upload(
     files: readonly ResultFile[],
@@ -46,10 +45,7 @@ export class ResultUploads {
     context: Context,
   ): Promise<UploadFailure[]> {
     const known = new Set([...knownImages, ...knownFiles.map(fileKey)]);
-    const wanted = files.filter((file) => {
-      const state = this.states.get(keyOf(file));
-      return state === undefined ? !known.has(keyOf(file)) : state === "failed";
-    });
+    const wanted = files.filter((file) => !this.states.has(keyOf(file)) && !known.has(keyOf(file)));
     for (const file of wanted) this.states.set(keyOf(file), "under way");
     const failures: UploadFailure[] = [];
     const results = await Promise.allSettled(
@@ -67,7 +63,7 @@ export class ResultUploads {
   }
 
   private async uploadOne(file: ResultFile, failures: UploadFailure[], context: Context): Promise<void> {
-    this.states.set(keyOf(file), "failed");
+    this.states.delete(keyOf(file));
     context.signal.throwIfAborted();
     // Where the server is away, or does not take anything for this job, each further file would only use up its tries.
     if (failures.some(({ error }) => isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal)))
@@ -77,7 +73,7 @@ export class ResultUploads {
       await (file.kind === "picture" ? this.uploadPicture(file, context) : this.uploadText(file, context));
       this.states.set(keyOf(file), "confirmed");
     } catch (error) {
-      this.states.set(keyOf(file), "failed");
+      this.states.delete(keyOf(file));
       context.signal.throwIfAborted();
       context.log.error(`Error uploading ${file.name}: ${errorText(error)}`);
       failures.push({ name: file.name, error: error instanceof Error ? error : new Error(String(error)) });
@@ -88,8 +84,9 @@ export class ResultUploads {
     { name, md5 }: ResultFile & { kind: "picture" },
     context: Context,
   ): Promise<void> {
-    await this.send(`testresults/${name}`, name, { image: "1", thumb: "0", md5 }, context);
+    // The server knows a picture by itself alone, so the thumbnail has to be there before.
     await this.send(`testresults/.thumbs/${name}`, name, { image: "1", thumb: "1", md5 }, context);
+    await this.send(`testresults/${name}`, name, { image: "1", thumb: "0", md5 }, context);
   }
 
   private async uploadText({ name }: ResultFile, context: Context): Promise<void> {
