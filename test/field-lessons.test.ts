@@ -10,7 +10,11 @@ type Shown = readonly [
 ];
 
 const lessons: Readonly<Record<number, Shown>> = {
-  1: ["an exception during an upload: the job waits for ever", "worker/ends.test.ts"],
+  1: [
+    "an exception during an upload: the job waits for ever",
+    "job/deliver-end.test.ts",
+    "worker/ends.test.ts",
+  ],
   2: ["a job offered while stopping is not answered", "worker/ends.test.ts"],
   3: ["an idle status crosses a grab_job", "worker/lessons.test.ts", "slot/offer.test.ts"],
   4: ["a QEMU is left over in the pool", "slot/left-over-qemu.test.ts", "slot/pool-directory.test.ts"],

@@ -43,17 +43,28 @@ export async function deliverEnd(ended: EndedJob, ending: Ending, context: Conte
       const { state, result } = await getJob(ended.webUi, jobId, context);
       if (state === "done") return told(ending, result);
     }
-    const final = await deliverResults(ended, ending, context);
+    const final = await deliverResults(ended, ending, context).catch((error) => afterFault(error, context));
     return told(ending, await finish(ended, final, context));
   } catch (error) {
     const isOurs = !(error instanceof ApiError) && !context.signal.aborted;
-    if (isOurs) context.log.error(`Internal error: ${error instanceof Error ? error.stack : error}`);
+    if (isOurs) logFault(error, context);
     const isRefused = error instanceof ApiError && error.isFinal;
     if (isRefused) context.log.error(`The web UI does not want the end of job ${jobId}: ${error.message}`);
     if (isOurs || isRefused) return outcome(isRefused ? "refused" : "lost");
     context.log.warn(`The web UI has not got the end of job ${jobId} yet: ${errorText(error)}`);
     return "undelivered";
   }
+}
+
+/** Whatever broke here keeps the web UI from nothing else (field lesson 1). */
+function afterFault(error: unknown, context: Context): Ending {
+  if (error instanceof ApiError || context.signal.aborted) throw error;
+  logFault(error, context);
+  return { stopReason: "exception" };
+}
+
+function logFault(error: unknown, { log }: Context): void {
+  log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
 }
 
 /** In the record of what was delivered: `set_done` was sent, whatever came of it. */

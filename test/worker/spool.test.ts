@@ -154,7 +154,7 @@ describe("while the end of a job waits", () => {
       expect(value).toMatchObject({
         status: "working",
         current_webui_host: ui.url,
-        job: { id: String(job.id) },
+        job: { id: job.id },
       });
       const registrations = ui.requests.filter(
         ({ index, path }) => index >= from && path === "/api/v1/workers",
