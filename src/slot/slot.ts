@@ -138,10 +138,10 @@ export class Slot implements Peer, CommandedSlot {
     const answer = answerOffer({
       jobIds,
       host: connection.host.name,
-      isStopping: this.isClosing || busy?.current.phase === "ending",
+      isClosing: this.isClosing,
       undelivered: spooled.idsOf(connection.host.name)[0],
       unavailable: this.availability.last?.reason,
-      current: busy && { ids: busy.jobIds, host: busy.host },
+      current: busy && { ids: busy.jobIds, host: busy.host, isEnding: busy.current.phase === "ending" },
     });
     if (answer.kind === "reject") this.reject(connection, jobIds, answer.reason);
     else if (answer.kind === "ignore") log.debug(`Offered job ${jobIds} again`);

@@ -18,9 +18,9 @@ export type ServerMessage =
   | { readonly kind: "unknown"; readonly type: string }
   | { readonly kind: "invalid"; readonly why: string };
 
-const stopCommands = ["cancel", "obsolete", "abort", "quit"] as const;
+export const stopCommands = ["cancel", "obsolete", "abort", "quit"] as const;
 export type StopCommand = (typeof stopCommands)[number];
-const liveCommands = ["livelog_start", "livelog_stop", "developer_session_start"] as const;
+export const liveCommands = ["livelog_start", "livelog_stop", "developer_session_start"] as const;
 export type LiveCommand = (typeof liveCommands)[number];
 
 interface PendingJobs {

@@ -4,27 +4,24 @@ import { answerOffer, type OfferAnswer, type OfferFacts } from "../../src/slot/o
 const idle: OfferFacts = {
   jobIds: ["7"],
   host: "a",
-  isStopping: false,
+  isClosing: false,
   undelivered: undefined,
   unavailable: undefined,
   current: undefined,
 };
-const busy: OfferFacts = { ...idle, current: { ids: ["7"], host: "a" } };
-const busyWithQueue: OfferFacts = { ...idle, current: { ids: ["7", "8", "9"], host: "a" } };
+const busy: OfferFacts = { ...idle, current: { ids: ["7"], host: "a", isEnding: false } };
+const busyWithQueue: OfferFacts = { ...idle, current: { ids: ["7", "8", "9"], host: "a", isEnding: false } };
 
 const cases: readonly (readonly [string, OfferFacts, OfferAnswer])[] = [
   ["an idle slot accepts", idle, { kind: "accept" }],
-  [
-    "a stopping slot rejects",
-    { ...idle, isStopping: true },
-    { kind: "reject", reason: "currently stopping" },
-  ],
+  ["a stopping slot rejects", { ...idle, isClosing: true }, { kind: "reject", reason: "currently stopping" }],
   [
     "a slot whose job is being ended rejects even that job (field lesson 2)",
-    { ...busy, isStopping: true },
+    { ...idle, current: { ids: ["7"], host: "a", isEnding: true } },
     { kind: "reject", reason: "currently stopping" },
   ],
   ["the current job offered again is no news (field lesson 3)", busy, { kind: "ignore" }],
+  ["nor are the jobs of a slot that finishes off", { ...busyWithQueue, isClosing: true }, { kind: "ignore" }],
   [
     "another job is rejected while one runs",
     { ...busy, jobIds: ["8"] },
