@@ -42,7 +42,7 @@ const lessons: Readonly<Record<number, Shown>> = {
   26: ["servers match the text of reasons", "job/reason.test.ts"],
   27: ["a full disk gives obscure incompletes", "job/reason.test.ts", "slot/free-space.test.ts"],
   28: ["the load of 15 minutes alone lets a stampede in", "slot/critical-load.test.ts"],
-  29: ["self-checks skip directly chained jobs", "slot/job-queue.test.ts"],
+  29: ["self-checks skip directly chained jobs", "worker/queues.test.ts", "slot/availability.test.ts"],
   30: ["the set-up can be neither cancelled nor timed out", "worker/ends.test.ts"],
   31: ["last module, last picture or test order missing at the end", "results/reporter.test.ts"],
   32: ["the optimiser of pictures fails", { notOurs: "pictures go out as isotovideo wrote them" }],

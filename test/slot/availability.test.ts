@@ -241,7 +241,7 @@ describe("a cache whose disk hangs (field lesson 13)", () => {
     );
   }, 20_000);
 
-  test("does not keep the worker from stopping", async () => {
+  test("does not keep the worker from stopping (field lesson 12)", async () => {
     const { availability, stop } = await onHangingDisk();
     const checked = availability.check();
     stop.abort(new Error("stopped"));
