@@ -9,6 +9,7 @@ import type { JobOutcome } from "./job-outcome.ts";
 import { JobRecord } from "./job-record.ts";
 import { reporterOf } from "./job-reporter.ts";
 import { JobWebUi } from "./job-web-ui.ts";
+import { pinLinkedAssets } from "./pin-linked-assets.ts";
 import { endingOf, report } from "./run-job.ts";
 import type { JobState } from "./state-file.ts";
 import type { Ending } from "./stop-reason.ts";
@@ -26,6 +27,7 @@ export async function resumeJob(input: JobInput, state: JobState, outer: Context
   try {
     context.log.info(`Going on with job ${job.id} of ${webUi.host.name}, which an earlier worker has begun`);
     if (state.phase === "running") {
+      await pinLinkedAssets(input, held, context);
       const ending = await endingOf(() => goOn(progress, state, context), context);
       input.entered("ending");
       return await concludeJob(progress, ending, context.log);

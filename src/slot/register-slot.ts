@@ -2,10 +2,12 @@
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { SlotTakenError, UsageError } from "../errors.ts";
+import { type JobState, readJobState } from "../job/state-file.ts";
 import { register } from "../webui/registration.ts";
 import { RestClient } from "../webui/rest-client.ts";
 import { findHostFacts, registrationOf } from "./host-facts.ts";
 import { lockPool, supervisorHolds } from "./pool-lock.ts";
+import { spoolOf } from "./spooled-jobs.ts";
 
 export interface RegisteredWorker {
   /** Entry of HOST. */
@@ -30,15 +32,24 @@ export async function registerSlot(
     if (await supervisorHolds(settings.poolDirectory))
       throw new SlotTakenError(settings.poolDirectory, undefined);
     const facts = await findHostFacts(settings, program, context);
+    const unfinished = await findUnfinishedJobs(settings, context);
     const registered: RegisteredWorker[] = [];
     for (const host of settings.hosts) {
       const client = new RestClient({ host, settings });
       await client.adoptRedirect(context);
-      await register(client, { ...registrationOf(settings, facts), jobIds: [] }, context);
+      const jobIds = unfinished.flatMap((state) => (state.host === host.name ? String(state.job.id) : []));
+      await register(client, { ...registrationOf(settings, facts), jobIds }, context);
       registered.push({ host: host.name, url: client.url, workerId: client.workerId });
     }
     return registered;
   } finally {
     await lock.release();
   }
+}
+
+/** Jobs that an earlier worker has left to be gone on with, or whose end waits for delivery: their servers must not end them. */
+async function findUnfinishedJobs(settings: Settings, context: Context): Promise<JobState[]> {
+  const left = await readJobState(settings.poolDirectory);
+  const waiting = (await spoolOf(settings).waiting(context)).map(({ state }) => state);
+  return left && left.phase !== "setup" ? [...waiting, left] : waiting;
 }

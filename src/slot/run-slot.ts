@@ -1,11 +1,9 @@
 // The life of a slot: its pool is locked before anything is registered, what an earlier start has left is taken over, its
 // connections live until it has ended.
-import { join } from "node:path";
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";
-import { Spool } from "../job/spool/spool.ts";
 import type { Logger } from "../ops/log.ts";
 import { sleep } from "../sleep.ts";
 import type { StopSignals } from "../stop-requests.ts";
@@ -17,7 +15,7 @@ import { findLeftJob } from "./left-job.ts";
 import { placePackages } from "./package-list.ts";
 import { lockPool, type PoolLock } from "./pool-lock.ts";
 import { Slot } from "./slot.ts";
-import { SpooledJobs } from "./spooled-jobs.ts";
+import { SpooledJobs, spoolOf } from "./spooled-jobs.ts";
 
 export interface RunSlotOptions {
   readonly settings: Settings;
@@ -46,10 +44,7 @@ export async function runSlot(options: RunSlotOptions): Promise<void> {
 async function serve(options: RunSlotOptions, lock: PoolLock): Promise<void> {
   const { settings, facts, packages, stops, log } = options;
   if (packages !== undefined) await placePackages(lock, packages);
-  const spool = new Spool(
-    join(settings.stateDirectory, "spool", String(settings.instance)),
-    settings.own.spool,
-  );
+  const spool = spoolOf(settings);
   const left = await findLeftJob(settings, spool, { signal: stops.giveUp, log });
   await spool.tidy({ signal: stops.giveUp, log });
   const spooled = new SpooledJobs(spool, settings, { signal: stops.stop, log });

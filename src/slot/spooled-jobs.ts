@@ -1,12 +1,17 @@
 // The jobs of a slot whose end waits in the spool: delivered one after the other to each web UI host, in the order in which
 // they came, until it has them or refuses them for good. Other hosts are not held up.
+import { join } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
-import type { Spool, SpoolEntry } from "../job/spool/spool.ts";
+import { Spool, type SpoolEntry } from "../job/spool/spool.ts";
 import { deliverEntry } from "../job/spool-end.ts";
 import { sleep } from "../sleep.ts";
 import type { Connection } from "../webui/connection.ts";
+
+export function spoolOf({ stateDirectory, instance, own }: Settings): Spool {
+  return new Spool(join(stateDirectory, "spool", String(instance)), own.spool);
+}
 
 interface Line {
   readonly connection: Connection;
