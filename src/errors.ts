@@ -100,15 +100,22 @@ export class ApiError extends WorkerError {
     return this.status !== undefined && busyStatuses.includes(this.status);
   }
 
-  /** Nobody answers, or not for now: nothing is wrong with what was sent. */
-  get isAway(): boolean {
-    return this.isBusy || (this.status === undefined && !(this.cause instanceof UnreadablePartError));
+  /** Clocks differ; they get set right again (field lesson 35). */
+  get isClockSkew(): boolean {
+    return this.status === 403 && this.message.includes("timestamp mismatch");
   }
 
-  /** The server refused and will not change its mind: 4xx other than 490 and the busy ones. */
+  /** Nobody answers, or not for now: nothing is wrong with what was sent. */
+  get isAway(): boolean {
+    const hasNoAnswer = this.status === undefined && !(this.cause instanceof UnreadablePartError);
+    return hasNoAnswer || this.isBusy || this.isClockSkew;
+  }
+
+  /** The server refused and will not change its mind: 4xx other than 490, the busy ones and clocks that differ. */
   get isFinal(): boolean {
     const { status } = this;
-    return status !== undefined && status >= 400 && status < 500 && status !== 490 && !this.isBusy;
+    const isRefusal = status !== undefined && status >= 400 && status < 500 && status !== 490;
+    return isRefusal && !this.isBusy && !this.isClockSkew;
   }
 }
 

@@ -77,11 +77,9 @@ async function post(client: RestClient, registration: Registration, context: Con
 }
 
 function refused(name: string, error: ApiError): RegistrationError {
-  // Clocks get set right again.
-  const isDisabled = error.isFinal && !error.message.includes("timestamp mismatch");
   const text = error.message.replace(/^Connection error/, "connection error");
   const message = `Failed to register at ${name} - ${text}`;
-  return new RegistrationError(isDisabled ? "disabled" : "failed", message, { cause: error });
+  return new RegistrationError(error.isFinal ? "disabled" : "failed", message, { cause: error });
 }
 
 function queryOf(registration: Registration): Query {

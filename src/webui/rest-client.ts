@@ -145,7 +145,10 @@ function bodyOf({ json, form }: RestRequest) {
 function judge({ status, phrase, text, headers }: RawAnswer, expects: "json" | "anything"): TryOutcome {
   const body = parseBody(text);
   const verdict = verdictOf(status);
-  if (verdict !== "answered") return { verdict, error: refusal(status, phrase, body) };
+  if (verdict !== "answered") {
+    const error = refusal(status, phrase, body);
+    return { verdict: error.isClockSkew ? "retry" : verdict, error };
+  }
   const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
   // Whoever answers so (a proxy, a maintenance page) is not the web UI: the call did not arrive.
   if (expects === "json" && !isObject)

@@ -40,6 +40,13 @@ for (const [result, verdict] of retryTable) {
     });
 }
 
+test("a clock that is off is no refusal: it gets set right again (field lesson 35)", async () => {
+  const play = answer(403, '{"error":"timestamp mismatch"}');
+  const { error, server } = await failedCall(play, onlyRetry);
+  expect(error).toMatchObject({ isFinal: false, isAway: true });
+  expect(server.requests).toHaveLength(3);
+});
+
 const timeouts = { answerMs: 40, idleMs: 40, requestMs: 5000 };
 test.each<[string, Play, ClientChanges, string]>([
   ["reset", door.reset, onlyRetry, "Premature connection close"],
