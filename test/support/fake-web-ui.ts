@@ -251,8 +251,13 @@ export class FakeWebUi {
       return new Response(action.body ?? "", { status: action.status, headers: action.headers ?? {} });
     if (typeof action === "object" && "until" in action) {
       const late = await this.answer(recorded, request);
-      await action.until;
-      return late;
+      const isLost = await action.until.then(
+        () => false,
+        () => true,
+      );
+      if (!isLost) return late;
+      await misbehave(this.door.take(clientPort), "lose answer", late);
+      return await new Promise<never>(() => {});
     }
     const answer = hasEffect(action) ? await this.answer(recorded, request) : undefined;
     await misbehave(this.door.take(clientPort), action, answer);

@@ -9,11 +9,14 @@ import { openFolder } from "./worker-host.ts";
 export interface Gate {
   readonly passed: Promise<void>;
   readonly open: () => void;
+  /** It is never passed. */
+  readonly shut: () => void;
 }
 
 export function gate(): Gate {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { passed: promise, open: resolve };
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  promise.catch(() => {});
+  return { passed: promise, open: resolve, shut: () => reject(new Error("the gate is shut")) };
 }
 
 export interface HeldAvailability extends AsyncDisposable {

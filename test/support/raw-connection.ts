@@ -77,7 +77,7 @@ export type FaultAction =
   | { readonly stallAfter: number }
   /** The request takes effect, the answer comes byte by byte. */
   | { readonly msPerByte: number }
-  /** The request takes effect, the answer comes when this is settled. */
+  /** The request takes effect, the answer comes when this is resolved; rejected, it is lost. */
   | { readonly until: Promise<unknown> }
   /** These bytes instead of HTTP, then the end. No effect. */
   | { readonly raw: string };

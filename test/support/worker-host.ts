@@ -64,8 +64,12 @@ export async function openHost(options?: TemporaryWorkerOptions): Promise<Worker
 }
 
 /** The worker still does its work: it takes a job and finishes it. */
-export async function finishesNextJob(ui: FakeWebUi, workerId?: number): Promise<void> {
-  const job = ui.offer(plainJob, workerId);
+export async function finishesNextJob(
+  ui: FakeWebUi,
+  workerId?: number,
+  settings: Readonly<Record<string, unknown>> = plainJob,
+): Promise<void> {
+  const job = ui.offer(settings, workerId);
   await ui.message({ type: "accepted", jobid: job.id });
   await ui.setDone(job.id);
   if (job.result !== "passed") throw new Error(`Next job ended as ${job.result}, ${job.reason}`);
