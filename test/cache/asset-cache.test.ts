@@ -139,6 +139,9 @@ test("what a stock cache service has fetched survives a damaged index from the f
   await mkdir(here.path("."), { recursive: true });
   await writeFile(here.path("stock.iso"), "of the stock service");
   const etag = etagOf(here.server.contents.get("/stock.iso")!);
+  // A row that cannot be looked at keeps nobody else's asset from being taken over.
+  await mkdir(here.path("a-folder.iso"));
+  await cache.index.store({ path: here.path("a-folder.iso"), etag: "x", sizeBytes: 1 }, recordingContext());
   await cache.index.store({ path: here.path("stock.iso"), etag, sizeBytes: 20 }, recordingContext());
   await get(cache, here, "a.iso");
   await cache.close();
