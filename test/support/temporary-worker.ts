@@ -2,7 +2,7 @@
 // delays, its log, its end, and what it leaves over.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BornProcess, livingDescendants } from "./born-processes.ts";
@@ -24,6 +24,8 @@ export interface TemporaryWorkerOptions {
   readonly flags?: readonly string[];
   /** Command that the executable and its flags are given to, such as `unshare`; it must become the executable. */
   readonly launcher?: readonly string[];
+  /** Other workers are started and stopped meanwhile. */
+  readonly isSideBySide?: boolean;
 }
 
 /** Settings of a job that the share directory has everything for. */
@@ -120,7 +122,10 @@ export class TemporaryWorker {
 
   /** Every process alive now that this worker host has brought into being, the worker and its supervisors included. */
   async bornSince(): Promise<BornProcess[]> {
-    return (await livingDescendants()).filter((one) => !this.bornBefore.has(identity(one)));
+    const born = (await livingDescendants()).filter((one) => !this.bornBefore.has(identity(one)));
+    if (!this.options.isSideBySide) return born;
+    const isMine = await Promise.all(born.map(({ pid }) => knows(pid, this.folder)));
+    return born.filter((_, index) => isMine[index]);
   }
 
   /** Those of them that run something else than the worker's own program: the jobs' processes. */
@@ -157,6 +162,12 @@ function killQuietly(pid: number): void {
   } catch {
     // It was faster.
   }
+}
+
+/** Whether a process has the folder in its environment. */
+async function knows(pid: number, folder: string): Promise<boolean> {
+  const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+  return environment.includes(folder);
 }
 
 function identity({ pid, startTicks }: BornProcess): string {

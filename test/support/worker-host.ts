@@ -1,5 +1,6 @@
 // A fake web UI with a temporary worker that has registered there; what tests of the whole worker start with.
-import { afterEach } from "bun:test";
+import { afterEach, test } from "bun:test";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +18,43 @@ export interface WorkerHost {
   readonly workerId: number;
 }
 
-const open: { stop(): Promise<void> }[] = [];
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** What was opened outside of `sideBySide`. */
+const open: Stoppable[] = [];
+const openInTest = new AsyncLocalStorage<Stoppable[]>();
+
+function stopLater(one: Stoppable): void {
+  (openInTest.getStore() ?? open).push(one);
+}
+
+/** More at a time would make each other late on a small machine. */
+const maxSideBySide = 4;
+const waiting: (() => void)[] = [];
+let running = 0;
+
+/**
+ * A test that runs beside others of its file, a few at a time. What it opens is ended after it; only processes that know
+ * the folder of its worker count as that one's.
+ */
+export function sideBySide(name: string, body: () => Promise<void>, timeoutMs: number): void {
+  const play = async () => {
+    if (running >= maxSideBySide) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    const opened: Stoppable[] = [];
+    try {
+      await openInTest.run(opened, body);
+    } finally {
+      for (const one of opened.reverse()) await one.stop();
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+  test.concurrent(name, play, timeoutMs);
+}
 
 /** Ends after each test of the calling file whatever the test started. */
 export function stopHostsAfterEach(): void {
@@ -29,7 +66,7 @@ export function stopHostsAfterEach(): void {
 /** Is stopped after the test, as are those below. */
 export async function openWebUi(): Promise<FakeWebUi> {
   const ui = await startFakeWebUi();
-  open.push(ui);
+  stopLater(ui);
   return ui;
 }
 
@@ -37,8 +74,9 @@ export async function openWorker(
   uis: FakeWebUi | FakeWebUi[],
   options?: TemporaryWorkerOptions,
 ): Promise<TemporaryWorker> {
-  const worker = await startWorker(uis, options);
-  open.push(worker);
+  const isSideBySide = openInTest.getStore() !== undefined;
+  const worker = await startWorker(uis, { ...options, ...(isSideBySide && { isSideBySide }) });
+  stopLater(worker);
   return worker;
 }
 
@@ -52,7 +90,7 @@ export function startAgain(worker: TemporaryWorker): TemporaryWorker {
 /** A temporary folder; what uses it has to be opened after it. */
 export async function openFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "openqa-worker-test-"));
-  open.push({ stop: () => rm(folder, { recursive: true, force: true }) });
+  stopLater({ stop: () => rm(folder, { recursive: true, force: true }) });
   return folder;
 }
 

@@ -1,6 +1,6 @@
 // Losing the connection at any moment of a job's life, on the built executable: the job goes on, registrations name it,
 // nothing is lost, nothing counts twice; only a refusal ends it.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { answersTo, endsOf, stepsOf, type Uploaded, uploadedOf } from "../support/delivered.ts";
 import type { FakeJob, FakeWebUi, RecordedRequest } from "../support/fake-web-ui.ts";
 import {
@@ -18,12 +18,11 @@ import {
   finishesNextJob,
   moduleReported,
   openHost,
-  stopHostsAfterEach,
+  sideBySide,
   type WorkerHost,
 } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
-const testMs = 30_000;
+const testMs = 120_000;
 
 const bareJob = { ...plainJob, ISO: "" };
 const fullJob = {
@@ -154,7 +153,7 @@ async function expectAllThere(host: WorkerHost, job: FakeJob, canBeTwice: boolea
 describe("a job goes on without (field lessons 8, 22, 23):", () => {
   for (const [phase, reach] of Object.entries(phases))
     for (const [what, lose] of Object.entries(losses))
-      test(
+      sideBySide(
         `${what}, lost while ${phase}`,
         async () => {
           await using stack = new AsyncDisposableStack();
@@ -166,7 +165,7 @@ describe("a job goes on without (field lessons 8, 22, 23):", () => {
       );
 });
 
-test(
+sideBySide(
   "a job that could not be accepted in time is dropped without a word and offered again",
   async () => {
     await using stack = new AsyncDisposableStack();
@@ -187,7 +186,7 @@ test(
   testMs,
 );
 
-test(
+sideBySide(
   "a cancel that came while the websocket was down is obeyed when it is back",
   async () => {
     const { ui, job } = await startRunning();
@@ -210,7 +209,7 @@ describe("an answer is lost after the request took effect:", () => {
     "the end (decision 10)": setDonePost,
   };
   for (const [what, matcher] of Object.entries(cases))
-    test(
+    sideBySide(
       what,
       async () => {
         const host = await openPatientHost();
@@ -228,7 +227,7 @@ describe("an answer is lost after the request took effect:", () => {
     );
 
   for (const action of ["reset", "lose answer"] as const)
-    test(
+    sideBySide(
       `every third request about a job meets "${action}"`,
       async () => {
         const host = await openPatientHost();
@@ -255,7 +254,7 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
     [artefactPost, refusal(404, "No worker assigned"), "api failure: 404 response: No worker assigned"],
   ] as const;
   for (const [matcher, action, reason] of refusals)
-    test(
+    sideBySide(
       `${reason}, while it runs`,
       async () => {
         const host = await openPatientHost();
@@ -274,7 +273,7 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
       testMs,
     );
 
-  test(
+  sideBySide(
     "the server has ended and cloned the job (field lesson 10): nothing of it is sent any more",
     async () => {
       const { ui, worker, job } = await startRunning();
@@ -289,7 +288,7 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "also at the end: uploads that find no worker assigned are not repeated",
     async () => {
       const { ui } = await openPatientHost();
@@ -308,7 +307,7 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "its end is refused: that is taken, and the slot is free (field lesson 10)",
     async () => {
       const { ui } = await openPatientHost();
@@ -323,7 +322,7 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     '"result":0 alone is none',
     async () => {
       const host = await openPatientHost();

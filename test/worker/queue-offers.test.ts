@@ -1,19 +1,12 @@
 // Offers of queues that a slot cannot take (protocol 2.5, rules for grab_job), on the built executable: while it has a
 // queue, and invalid ones.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { answersTo } from "../support/delivered.ts";
 import type { FakeJob, FakeWebUi, RecordedMessage } from "../support/fake-web-ui.ts";
 import { plainJob } from "../support/temporary-worker.ts";
-import {
-  finishesNextJob,
-  openHost,
-  rejected,
-  stopHostsAfterEach,
-  type WorkerHost,
-} from "../support/worker-host.ts";
+import { finishesNextJob, openHost, rejected, sideBySide, type WorkerHost } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
-const testMs = 30_000;
+const testMs = 120_000;
 
 async function allDone(ui: FakeWebUi, jobs: readonly FakeJob[]): Promise<void> {
   for (const job of jobs) await ui.setDone(job.id);
@@ -27,7 +20,7 @@ describe("an offer while a queue is worked on", () => {
     return { ...host, jobs };
   }
 
-  test(
+  sideBySide(
     "of jobs that it has is no news, also of a pending one alone (field lesson 3)",
     async () => {
       const { ui, workerId, jobs } = await busyHost();
@@ -39,7 +32,7 @@ describe("an offer while a queue is worked on", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "of others is rejected, with the ids of all that it has (field lesson 2)",
     async () => {
       const { ui, workerId, jobs } = await busyHost();
@@ -61,7 +54,7 @@ describe("an offer while a queue is worked on", () => {
   );
 });
 
-test(
+sideBySide(
   "invalid queues: rejected by all their ids, or named and ignored; the slot stays free",
   async () => {
     const { ui, worker, workerId } = await openHost();

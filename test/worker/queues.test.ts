@@ -1,6 +1,6 @@
 // Queues of directly chained jobs (protocol 5) on the built executable: what runs, what is skipped and why, and what the
 // web UI is told meanwhile.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { answersTo, endsOf, type JobEnd, uploadedOf } from "../support/delivered.ts";
@@ -16,11 +16,10 @@ import {
   openFolder,
   openHost,
   rejected,
-  stopHostsAfterEach,
+  sideBySide,
 } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
-const testMs = 30_000;
+const testMs = 120_000;
 
 const failingJob = { ...plainJob, FAKE_MODULES: "boot:ok,shell:fail" };
 /** Long enough for what a test says while it runs. */
@@ -61,7 +60,7 @@ describe("a job runs when the one that it depends on has passed:", () => {
   ];
   for (const { sequence, bad, skips } of shapes)
     for (const isTold of [true, false])
-      test(
+      sideBySide(
         `${JSON.stringify(sequence)}, failing ${bad.join(", ") || "none"}${isTold ? "" : ", the server silent"}`,
         async () => {
           const { ui } = await openHost();
@@ -87,7 +86,7 @@ describe("a job runs when the one that it depends on has passed:", () => {
     ["said incomplete itself", { FAKE_BASE_STATE: '{"result":"incomplete"}' }, "is skipped"],
   ];
   for (const [how, settings, what] of ends)
-    test(
+    sideBySide(
       `after one that ${how} it ${what}`,
       async () => {
         const { ui } = await openHost();
@@ -101,7 +100,7 @@ describe("a job runs when the one that it depends on has passed:", () => {
     );
 
   for (const first of [plainJob, failingJob])
-    test(
+    sideBySide(
       `also when the answer to set_done is lost: the web UI is asked (first ${first.FAKE_MODULES})`,
       async () => {
         const { ui } = await openHost();
@@ -118,7 +117,7 @@ describe("a job runs when the one that it depends on has passed:", () => {
 });
 
 for (const [how, last] of Object.entries({ "has passed": plainJob, "was skipped": undefined }))
-  test(
+  sideBySide(
     `a job offered as soon as a queue's last job ${how} is taken (field lesson 2)`,
     async () => {
       const { ui } = await openHost();
@@ -132,7 +131,7 @@ for (const [how, last] of Object.entries({ "has passed": plainJob, "was skipped"
     testMs,
   );
 
-test(
+sideBySide(
   "pending ids are in registrations and statuses, with one JOBTOKEN; the slot is never free meanwhile (field lesson 3)",
   async () => {
     const { ui } = await openHost({ own });
@@ -171,7 +170,7 @@ test(
   testMs,
 );
 
-test(
+sideBySide(
   "a pending job that is stopped is skipped in its turn, with a reason by how, and what depends on it",
   async () => {
     const { ui, workerId } = await openHost({ own });
@@ -197,7 +196,7 @@ test(
 );
 
 describe("amid a queue", () => {
-  test(
+  sideBySide(
     "TERM ends the current job and skips the pending ones",
     async () => {
       const { ui, worker } = await openHost({ own });
@@ -213,7 +212,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "HUP lets all of it be done, takes nothing else, and ends the worker (field lesson 38)",
     async () => {
       const { ui, worker } = await openHost({ own });
@@ -230,7 +229,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "TERM after HUP skips what is left of it",
     async () => {
       const { ui, worker } = await openHost({ own });
@@ -247,7 +246,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "a load that is too high stops new jobs only (field lesson 29)",
     async () => {
       const loads = join(await openFolder(), "loadavg");
@@ -268,7 +267,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "a pool that somebody else has locked skips what is left of it (field lesson 29)",
     async () => {
       const { ui, worker } = await openHost({ own });
@@ -295,7 +294,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "the websocket is gone when a job's turn comes: it is accepted when that is back",
     async () => {
       const { ui } = await openHost({ own });
@@ -316,7 +315,7 @@ describe("amid a queue", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "a websocket that stays away costs the rest of it after some tries: none of it runs, none is left assigned",
     async () => {
       const { ui, worker } = await openHost({ own, env: { OPENQA_WORKER_ACCEPT_ATTEMPTS: "3" } });
@@ -337,7 +336,7 @@ describe("amid a queue", () => {
   );
 });
 
-test(
+sideBySide(
   "TERMINATE_AFTER_JOBS_DONE ends the worker after the whole queue",
   async () => {
     const { ui, worker } = await openHost({ global: { TERMINATE_AFTER_JOBS_DONE: 1 } });

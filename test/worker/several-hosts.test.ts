@@ -20,11 +20,12 @@ import {
   openWebUi,
   openWorker,
   rejected,
+  sideBySide,
   stopHostsAfterEach,
 } from "../support/worker-host.ts";
 
 stopHostsAfterEach();
-const testMs = 30_000;
+const testMs = 120_000;
 const own = { "report.interval_ms": 50 };
 const longJob = { ...plainJob, FAKE_SECONDS: "0.4", FAKE_LINGER: "60" };
 
@@ -53,7 +54,7 @@ async function runningJob(ui: FakeWebUi): Promise<FakeJob> {
 }
 
 describe("one job at a time over all hosts:", () => {
-  test(
+  sideBySide(
     "while one runs every host hears `working` with it, and the offers of the others are rejected (field lesson 2)",
     async () => {
       const { mine, other } = await openTwo();
@@ -76,7 +77,7 @@ describe("one job at a time over all hosts:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "between the jobs of a queue, too",
     async () => {
       const { mine, other } = await openTwo();
@@ -95,7 +96,7 @@ describe("one job at a time over all hosts:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "two offers at the same moment: one is accepted, the other rejected and done later",
     async () => {
       const { mine, other } = await openTwo();
@@ -112,7 +113,7 @@ describe("one job at a time over all hosts:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "a registration names only jobs of that host; a host without one may send commands for its id in vain",
     async () => {
       const { mine, other, worker } = await openTwo();
@@ -130,7 +131,7 @@ describe("one job at a time over all hosts:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "TERM: all hosts hear `quit`",
     async () => {
       const { mine, other, worker } = await openTwo();
@@ -210,7 +211,7 @@ describe("a host does not disturb the other one:", () => {
     },
   ];
   for (const { title, matcher, action, isRetried, log } of troubles)
-    test(
+    sideBySide(
       title,
       async () => {
         const [fine, bad] = [await openWebUi(), await openWebUi()];
@@ -229,7 +230,7 @@ describe("a host does not disturb the other one:", () => {
       testMs,
     );
 
-  test(
+  sideBySide(
     "one that is down from the start is served as soon as it is there",
     async () => {
       const [fine, down] = [await openWebUi(), await openWebUi()];
@@ -244,7 +245,7 @@ describe("a host does not disturb the other one:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "one that goes down while the other's job runs",
     async () => {
       const { mine, other, worker } = await openTwo();
@@ -253,7 +254,6 @@ describe("a host does not disturb the other one:", () => {
       await worker.awaitLog(/\[warn\].*trying again/);
       mine.cancel(job);
       await mine.setDone(job.id);
-      await finishesNextJob(mine);
       await other.comeBack();
       await other.message(free, { from: other.now });
       await finishesNextJob(other);
@@ -262,7 +262,7 @@ describe("a host does not disturb the other one:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "one that redirects is served where it redirects to, under the name in HOST (field lesson 36)",
     async () => {
       const [fine, target, moved] = [await openWebUi(), await openWebUi(), await openWebUi()];
@@ -279,7 +279,6 @@ describe("a host does not disturb the other one:", () => {
       target.cancel(job);
       await target.setDone(job.id);
       await fine.message(free, { from: fine.now });
-      await finishesNextJob(fine);
       expect(moved.requests.map(({ method }) => method)).toEqual(["HEAD"]);
     },
     testMs,
@@ -289,7 +288,7 @@ describe("a host does not disturb the other one:", () => {
 describe("no host takes the slot any more:", () => {
   const stopping = /\[error\].*Stopping because registration with all configured web UI hosts failed/;
 
-  test(
+  sideBySide(
     "when idle the worker ends",
     async () => {
       const { mine, other, worker } = await openTwo();
@@ -303,7 +302,7 @@ describe("no host takes the slot any more:", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "amid a job it ends after that, which is reported to its end (field lesson 8)",
     async () => {
       const { mine, other, worker } = await openTwo();
@@ -323,7 +322,7 @@ describe("no host takes the slot any more:", () => {
   );
 });
 
-test(
+sideBySide(
   "a host that stands twice in HOST has one websocket (field lesson 11)",
   async () => {
     const ui = await openWebUi();

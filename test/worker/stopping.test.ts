@@ -1,6 +1,6 @@
 // Every way to stop a job in every state of it, on the built executable: the pairs are generated, what has to come of
 // each is written down here.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import {
   answersTo,
   endsOf,
@@ -14,10 +14,9 @@ import type { FakeJob, FakeWebUi, RecordedRequest } from "../support/fake-web-ui
 import { artefactPost, setDonePost } from "../support/fake-web-ui-faults.ts";
 import { gate, holdAvailability, holdSetup, hookRuns } from "../support/held-worker.ts";
 import { plainJob, type TemporaryWorker } from "../support/temporary-worker.ts";
-import { moduleReported, openHost, stopHostsAfterEach, type WorkerHost } from "../support/worker-host.ts";
+import { moduleReported, openHost, sideBySide, type WorkerHost } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
-const testMs = 30_000;
+const testMs = 120_000;
 
 const states = ["accepting", "setup", "running", "ending", "between jobs"] as const;
 type State = (typeof states)[number];
@@ -251,7 +250,7 @@ async function say(word: string, { ui, worker, workerId, job }: Held, isHeard: b
 
 describe.each(states)("a job that is stopped: %s", (state) => {
   for (const event of events)
-    test(
+    sideBySide(
       event,
       async () => {
         const outcome = expected[state][event];
@@ -308,7 +307,7 @@ async function finishesAnother(ui: FakeWebUi): Promise<void> {
   expect(another.result).toBe("passed");
 }
 
-test(
+sideBySide(
   "a cancel and a TERM at once: one of them counts, the job ends once, nothing is left over",
   async () => {
     const { ui, worker, job, release } = await reach.running(new AsyncDisposableStack(), false);
@@ -324,7 +323,7 @@ test(
   testMs,
 );
 
-test(
+sideBySide(
   "a stop for the job whose end is just being told changes nothing, for it and for the next one",
   async () => {
     const held = await reach["between jobs"](new AsyncDisposableStack(), false);
