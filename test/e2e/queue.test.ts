@@ -58,6 +58,7 @@ async function runChain(
   expect(new Set(mine.map(({ workerId }) => workerId)).size).toBe(1);
   await expectTidy(pair.ours);
   await expectCleanPools(pair.ours);
+  expect(mine.map(({ reason }) => reason)).toEqual(tests.map(() => undefined));
   return mine.map(({ result }) => result);
 }
 

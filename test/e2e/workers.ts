@@ -106,6 +106,13 @@ export async function startOurWorker(server: OpenqaServer, options: WorkerOption
 
 export const isSecondStock = process.env["E2E_SECOND"] === "stock";
 
+/** Waits until a job of this worker has its VM. */
+export async function untilQemuRuns(worker: Worker): Promise<void> {
+  await until("QEMU runs", connectLimitMs, async () =>
+    (await worker.jobProcesses()).some(({ commandLine }) => commandLine.includes("-qmp")),
+  );
+}
+
 interface Program {
   readonly name: string;
   readonly command: readonly string[];

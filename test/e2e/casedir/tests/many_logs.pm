@@ -1,9 +1,11 @@
 use Mojo::Base 'basetest', -signatures;
 use testapi;
-use Mojo::File 'path';
-# Uploads that take a while: LOGS small files, put where upload_logs would put them
+# Uploads that take a while: LOGS small files, where upload_logs puts them
 sub run ($self) {
-    my $folder = path('ulogs')->make_path;
-    $folder->child("log-$_.txt")->spew("log $_\n") for 1 .. get_required_var('LOGS');
+    mkdir 'ulogs';
+    for my $n (1 .. get_required_var('LOGS')) {
+        open my $log, '>', "ulogs/log-$n.txt" or die "log-$n.txt: $!";
+        print $log "log $n\n";
+    }
 }
 1;
