@@ -30,7 +30,10 @@ export interface Report {
   readonly testOrder: readonly TestModule[] | undefined;
   readonly results: ReadonlyMap<string, ModuleResult>;
   readonly progress: Progress;
-  /** Last module of the order whose results are in it, also when it is still running; undefined: none. */
+  /**
+   * Last module of the order whose results are in it, also when it is still running; undefined: none. A module that is
+   * paused before its first step has no results yet, and yet all there is of it is sent.
+   */
   readonly sentUpTo: string | undefined;
 }
 
@@ -48,7 +51,8 @@ export function nextReport(
   seen: Seen,
   readable: ReadonlyMap<string, ModuleResult>,
 ): Report {
-  const sent = sendableModules(modulesDue(progress, seen), seen.isLast, readable);
+  const due = modulesDue(progress, seen);
+  const sent = sendableModules(due, seen.isLast, readable);
   const extras = sent.flatMap((name) => readable.get(name)?.extra_test_results ?? []);
   const results = new Map<string, ModuleResult>();
   for (const name of [...sent, ...extras.map(({ name }) => name)]) {
@@ -58,6 +62,7 @@ export function nextReport(
   const running = seen.isLast ? undefined : seen.order.find(({ name }) => name === seen.currentModule);
   if (running) results.set(running.name, { ...results.get(running.name), result: "running" });
 
+  const isPausedAtStart = seen.isPaused && running?.name === due.at(-1) && running?.name === due[sent.length];
   const isOrderDue = seen.isLast || seen.orderVersion !== progress.orderVersion;
   const testOrder = [...(isOrderDue ? seen.order : []), ...extras];
   return {
@@ -68,7 +73,7 @@ export function nextReport(
       sentModules: [...new Set([...progress.sentModules, ...sent.filter((name) => name !== running?.name)])],
       ...(seen.orderVersion !== undefined && { orderVersion: seen.orderVersion }),
     },
-    sentUpTo: sent.at(-1),
+    sentUpTo: isPausedAtStart ? running?.name : sent.at(-1),
   };
 }
 

@@ -87,6 +87,19 @@ test.each<[string, Progress, Seen, string | undefined]>([
   expect(testOrder?.map(({ name }) => name).join(" ")).toBe(expected);
 });
 
+test.each<[string, Progress, Seen, string[], string | undefined]>([
+  ["nothing new", after("a"), seen("a"), [], undefined],
+  ["the module that has ended", after("a"), seen("b"), ["a"], "a"],
+  ["nothing, when its result is not there yet", after("a"), seen("b"), [], undefined],
+  ["the one that is paused", after("b", "a"), seen("b", paused), ["b"], "b"],
+  ["also before its first step", after("a"), seen("b", paused), ["a"], "b"],
+  ["and when nothing else is due", after("b", "a"), seen("b", paused), [], "b"],
+  ["not while a result before it is missing", after("a"), seen("b", paused), [], undefined],
+  ["nor when it is not in the order", after("a"), seen("x", paused), ["a"], undefined],
+])("developers are told of results up to: %s", (_, progress, now, names, upTo) => {
+  expect(nextReport(progress, now, readable(...names)).sentUpTo).toBe(upTo);
+});
+
 test("result files that were sent are not read again until the end", () => {
   expect(modulesDue(after("b", "a"), seen("c"))).toEqual(["b"]);
   expect(modulesDue(after("b", "a"), seen("b"))).toEqual([]);
