@@ -1,4 +1,5 @@
 // Requests that tests let a fake web UI refuse, and refusals in its words.
+import type { RecordedRequest } from "./journal.ts";
 import type { FaultAction } from "./raw-connection.ts";
 
 export const registration = /^POST \/api\/v1\/workers\?/;
@@ -7,6 +8,9 @@ export const upgrade = /^GET \/api\/v1\/ws\//;
 export const jobCalls = /^[A-Z]+ \/api\/v1\/jobs\//;
 export const statusPost = /^POST \/api\/v1\/jobs\/\d+\/status/;
 export const artefactPost = /^POST \/api\/v1\/jobs\/\d+\/artefact/;
+/** The first uploads of a job that has ended. */
+export const ulogPost = ({ path, body }: RecordedRequest) =>
+  path.endsWith("/artefact") && body.includes('name="ulog"');
 export const setDonePost = /^POST \/api\/v1\/jobs\/\d+\/set_done/;
 
 /** For `times` of a fault that stays until it is removed. */

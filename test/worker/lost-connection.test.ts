@@ -10,6 +10,7 @@ import {
   refusal,
   setDonePost,
   statusPost,
+  ulogPost,
   upgrade,
 } from "../support/fake-web-ui-faults.ts";
 import { gate, holdAvailability, holdSetup, hookRuns } from "../support/held-worker.ts";
@@ -77,16 +78,16 @@ const phases: Readonly<Record<string, (stack: AsyncDisposableStack) => Promise<H
     await moduleReported(host.ui, job, "boot");
     return { ...host, job, release: () => {} };
   },
-  ending: (_) => answeredLate(artefactPost),
-  "its end just sent": (_) => answeredLate(setDonePost),
+  ending: (_) => answeredLate(ulogPost),
+  "its end just sent": (_) => answeredLate((request) => isMatch(setDonePost, request)),
 };
 
-async function answeredLate(matcher: RegExp): Promise<Held> {
+async function answeredLate(matcher: (request: RecordedRequest) => boolean): Promise<Held> {
   const host = await openPatientHost();
   const { passed, open, shut } = gate();
   host.ui.fault(matcher, { until: passed });
   const job = host.ui.offer(fullJob);
-  await host.ui.request((request) => isMatch(matcher, request) && request.answer !== undefined);
+  await host.ui.request((request) => matcher(request) && request.answer !== undefined);
   return { ...host, job, release: open, cut: shut };
 }
 
@@ -292,15 +293,11 @@ describe("a refusal ends the job at once (field lesson 9):", () => {
     "also at the end: uploads that find no worker assigned are not repeated",
     async () => {
       const { ui } = await openPatientHost();
-      ui.fault(
-        (request) => isMatch(artefactPost, request) && request.body.includes('name="ulog"'),
-        refusal(404, "No worker assigned"),
-        always,
-      );
+      ui.fault(ulogPost, refusal(404, "No worker assigned"), always);
       const job = ui.offer(fullJob);
       await ui.setDone(job.id);
       expect(endsOf(ui, job)).toEqual([{ result: "incomplete", reason: "api failure", newbuild: null }]);
-      const ulogs = ui.requestsOf(job.id).filter(({ body }) => body.includes('name="ulog"'));
+      const ulogs = ui.requestsOf(job.id).filter(ulogPost);
       expect(ulogs).toHaveLength(1);
       await finishesNextJob(ui);
     },

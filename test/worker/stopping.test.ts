@@ -11,7 +11,7 @@ import {
   uploadedOf,
 } from "../support/delivered.ts";
 import type { FakeJob, FakeWebUi, RecordedRequest } from "../support/fake-web-ui.ts";
-import { artefactPost, setDonePost } from "../support/fake-web-ui-faults.ts";
+import { setDonePost, ulogPost } from "../support/fake-web-ui-faults.ts";
 import { gate, holdAvailability, holdSetup, hookRuns } from "../support/held-worker.ts";
 import { plainJob, type TemporaryWorker } from "../support/temporary-worker.ts";
 import { moduleReported, openHost, sideBySide, type WorkerHost } from "../support/worker-host.ts";
@@ -211,9 +211,9 @@ const reach: Readonly<Record<State, (stack: AsyncDisposableStack, goesOn: boolea
   ending: async () => {
     const host = await openHost({ own });
     const { passed, open } = gate();
-    host.ui.fault(artefactPost, { until: passed });
+    host.ui.fault(ulogPost, { until: passed });
     const job = host.ui.offer(fullJob);
-    await host.ui.request(artefactPost);
+    await host.ui.request(ulogPost);
     return { ...host, job, release: open };
   },
   "between jobs": async () => {
