@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FakeJob, FakeWebUi } from "./fake-web-ui.ts";
+import type { FakeJob, FakeWebUi, RecordedRequest } from "./fake-web-ui.ts";
 import { plainJob, type TemporaryWorker, type TemporaryWorkerOptions } from "./temporary-worker.ts";
 import type { WorkerHost } from "./worker-host.ts";
 
@@ -33,14 +33,21 @@ export async function letEnd(worker: TemporaryWorker, instance = 1): Promise<voi
   await writeFile(join(worker.pool(instance), "go"), "");
 }
 
-/** Offers it and resolves when its test order has been reported: isotovideo runs. */
+/** Offers it and resolves when the web UI has been told that isotovideo is through with all modules. */
 export async function runningJob(
-  { ui, workerId }: Pick<WorkerHost, "ui" | "workerId">,
+  { ui, workerId }: Pick<WorkerHost, "ui" | "workerId"> & Partial<WorkerHost>,
   settings: Record<string, unknown> = {},
 ): Promise<FakeJob> {
   const job = await acceptedJob(ui, { ...endlessJob, ...settings }, workerId);
-  await ui.request(({ answer }) => answer !== undefined && job.modules.length > 0);
+  const ordered = await ui.request((request) => postOf(job, request)?.includes('"test_order"') === true);
+  const isThrough = (post: string | undefined) => post !== undefined && !post.includes('"result":"running"');
+  await ui.request((request) => isThrough(postOf(job, request)), { from: ordered.index });
   return job;
+}
+
+/** Body of an answered status post. */
+function postOf({ id }: FakeJob, { path, answer, body }: RecordedRequest): string | undefined {
+  return path === `/api/v1/jobs/${id}/status` && answer ? body.toString() : undefined;
 }
 
 /** The slot takes a job and finishes it. */

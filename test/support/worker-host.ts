@@ -83,7 +83,7 @@ export async function openWorker(
 /** The next start of a worker, with its folders and configuration. */
 export function startAgain(worker: TemporaryWorker): TemporaryWorker {
   const next = worker.startAnother();
-  open.push(next);
+  stopLater(next);
   return next;
 }
 

@@ -1,5 +1,5 @@
 // What can happen to a job that a later start of the worker has taken over, or cannot take over, on the built executable.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adopting, leave } from "../support/adopted-jobs.ts";
@@ -7,21 +7,14 @@ import type { FakeJob } from "../support/fake-web-ui.ts";
 import { expectOneEnd } from "../support/job-ends.ts";
 import { eventually, letEnd, runningJob, spoolingOptions, waits, worksOn } from "../support/spooled-jobs.ts";
 import type { TemporaryWorker } from "../support/temporary-worker.ts";
-import {
-  openHost,
-  openWebUi,
-  startAgain,
-  stopHostsAfterEach,
-  type WorkerHost,
-} from "../support/worker-host.ts";
+import { openHost, openWebUi, sideBySide, startAgain, type WorkerHost } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
 const testMs = 60_000;
 
 describe("an adopted job", () => {
   const quitText = "quit: worker has been stopped or restarted";
 
-  test(
+  sideBySide(
     "is cancelled as any other",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -35,7 +28,7 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "is ended by TERM to the worker as any other",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -48,7 +41,7 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "can be handed over again",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -68,7 +61,7 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "has as much time as if it had kept its worker",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -88,7 +81,7 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "goes on while its web UI is away, and is told when that is back",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -108,11 +101,11 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "of a web UI that is not configured any more is ended, and the log says so",
     async () => {
       const host = await openHost(spoolingOptions);
-      const job = await runningJob(host, { FAKE_NASTY: "1" });
+      const job = await runningJob(host);
       await leave(host.worker, "SIGUSR2");
       const other = await openWebUi();
       const ini = join(host.worker.folder, "etc/workers.ini");
@@ -128,28 +121,29 @@ describe("an adopted job", () => {
     testMs,
   );
 
-  test.each([
+  for (const [what, content] of [
     ["that is damaged", "{half"],
     ["of an unknown format", '{"format":99,"job":{"id":1},"host":"x","phase":"running"}'],
-  ])(
-    "with a state file %s is ended and given back",
-    async (_, content) => {
-      const host = await openHost(spoolingOptions);
-      const { ui, worker } = host;
-      const job = await runningJob(host, { FAKE_NASTY: "1" });
-      await leave(worker, "SIGUSR2");
-      await writeFile(join(worker.pool(), ".openqa-worker/job.json"), content);
-      const from = ui.now;
-      const next = startAgain(worker);
-      await ui.registered({ from });
-      expect(job.clone).toBeDefined();
-      expect(await next.jobProcesses()).toEqual([]);
-      await worksOn(ui);
-    },
-    testMs,
-  );
+  ] as const)
+    sideBySide(
+      `with a state file ${what} is ended and given back`,
+      async () => {
+        const host = await openHost(spoolingOptions);
+        const { ui, worker } = host;
+        const job = await runningJob(host);
+        await leave(worker, "SIGUSR2");
+        await writeFile(join(worker.pool(), ".openqa-worker/job.json"), content);
+        const from = ui.now;
+        const next = startAgain(worker);
+        await ui.registered({ from });
+        expect(job.clone).toBeDefined();
+        expect(await next.jobProcesses()).toEqual([]);
+        await worksOn(ui);
+      },
+      testMs,
+    );
 
-  test(
+  sideBySide(
     "without any file of state is not noticed, but what runs of it is ended",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -169,7 +163,7 @@ describe("an adopted job", () => {
 });
 
 describe("handing over", () => {
-  test(
+  sideBySide(
     "said twice is handing over",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -186,7 +180,7 @@ describe("handing over", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "while idle just ends the worker: the slot is not taken off the web UI",
     async () => {
       const { ui, worker } = await openHost();

@@ -1,6 +1,6 @@
 // Jobs survive their worker, on the built executable: it hands over with USR2 or is KILLed while isotovideo runs, and its
 // next start goes on with them.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { adopting, farewells, leave } from "../support/adopted-jobs.ts";
 import type { FakeWebUi } from "../support/fake-web-ui.ts";
 import { expectOneEnd, expectSameHeld, modulesIn } from "../support/job-ends.ts";
@@ -17,16 +17,15 @@ import {
   openHost,
   openWebUi,
   openWorker,
+  sideBySide,
   startAgain,
-  stopHostsAfterEach,
 } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
 const testMs = 60_000;
 const diedText = "died: terminated prematurely, see log output for details";
 
 describe.each(farewells)("a job whose worker gets %s", (signal) => {
-  test(
+  sideBySide(
     "goes on without it, and ends as if nothing had been",
     async () => {
       const calm = await openHost(spoolingOptions);
@@ -54,7 +53,7 @@ describe.each(farewells)("a job whose worker gets %s", (signal) => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "is reported from where it was: what was sent is not sent again before the end",
     async () => {
       const host = await openHost();
@@ -83,7 +82,7 @@ describe.each(farewells)("a job whose worker gets %s", (signal) => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "goes on in each of several slots",
     async () => {
       const ui = await openWebUi();
@@ -107,25 +106,26 @@ describe.each(farewells)("a job whose worker gets %s", (signal) => {
     ["exit code 1", { FAKE_EXIT: "1" }, "incomplete", diedText],
     ["a signal", { FAKE_SIGNAL: "KILL" }, "incomplete", diedText],
   ] as const;
-  test.each(ends)(
-    "ends with %s while there is no worker",
-    async (_, settings, result, reason) => {
-      const host = await openHost(spoolingOptions);
-      const { ui, worker } = host;
-      const job = await runningJob(host, settings);
-      await leave(worker, signal);
-      await letEnd(worker);
-      await eventually("nothing runs", worker, async () => (await worker.bornSince()).length === 0);
-      startAgain(worker);
-      await ui.setDone(job.id);
-      expect(job).toMatchObject({ result, reason, clone: undefined });
-      expectOneEnd(ui, job);
-      await worksOn(ui);
-    },
-    testMs,
-  );
+  for (const [how, settings, result, reason] of ends)
+    sideBySide(
+      `ends with ${how} while there is no worker`,
+      async () => {
+        const host = await openHost(spoolingOptions);
+        const { ui, worker } = host;
+        const job = await runningJob(host, settings);
+        await leave(worker, signal);
+        await letEnd(worker);
+        await eventually("nothing runs", worker, async () => (await worker.bornSince()).length === 0);
+        startAgain(worker);
+        await ui.setDone(job.id);
+        expect(job).toMatchObject({ result, reason, clone: undefined });
+        expectOneEnd(ui, job);
+        await worksOn(ui);
+      },
+      testMs,
+    );
 
-  test(
+  sideBySide(
     "whose supervisor is killed as well has died, nothing of it is left running",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -144,7 +144,7 @@ describe.each(farewells)("a job whose worker gets %s", (signal) => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "in its set-up is given back: it is not named, and nothing of it is left running",
     async () => {
       const host = await openHost({ global: { SYNC_ASSETS_HOOK: "sleep 60" } });
@@ -164,7 +164,7 @@ describe.each(farewells)("a job whose worker gets %s", (signal) => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "while it uploads: the next start goes on from what the pool holds",
     async () => {
       const calm = await openHost(spoolingOptions);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { FakeJob } from "../support/fake-web-ui.ts";
+import type { FakeJob, FaultAction, RecordedRequest } from "../support/fake-web-ui.ts";
 import { expectSameHeld } from "../support/job-ends.ts";
 import {
   eventually,
@@ -22,12 +22,15 @@ const testMs = 120_000;
 /** Workers that are tried at a time: most of what they do is wait. */
 const atOnce = 4;
 const maxSteps = 60;
+/** What becomes of the request; undefined: it is answered. */
+type Action = FaultAction | undefined;
 const smallJob = { FAKE_MODULES: "boot:ok", FAKE_ULOGS: "u.log", FAKE_ASSETS_PRIVATE: "" };
 
 describe("a worker that is KILLed when the web UI has received request number k of a delivery", () => {
   for (const [title, action] of [
     ["which has had no effect", "hang"],
     ["which has had its effect, before the answer", "lose answer"],
+    ["and has answered it", undefined],
   ] as const)
     test(
       `${title}: the next start brings it to its end, for every k`,
@@ -42,39 +45,36 @@ describe("a worker that is KILLed when the web UI has received request number k 
           isThrough = !reached.every(Boolean);
         }
         expect(isThrough).toBe(true);
-        // Registration, websocket, five logs, three pieces of the asset, results, picture, thumbnail, text, set_done.
+        // Registration, websocket, logs, pieces of an asset, results, picture, thumbnail, text, set_done.
         expect(steps).toBeGreaterThan(12);
       },
       testMs,
     );
 
   /** Resolves with whether the delivery had so many requests. */
-  async function killAtStep(
-    step: number,
-    action: "hang" | "lose answer",
-    undisturbed: FakeJob,
-  ): Promise<boolean> {
+  async function killAtStep(step: number, action: Action, undisturbed: FakeJob): Promise<boolean> {
     const host = await openHost(spoolingOptions);
     const { ui, worker } = host;
     const job = await spooledJob(host, smallJob);
-    let received = 0;
-    const reached = Promise.withResolvers<boolean>();
-    ui.fault(() => {
-      received++;
-      if (received === step) reached.resolve(true);
-      return received === step;
-    }, action);
+    const received: RecordedRequest[] = [];
+    const reached = Promise.withResolvers<RecordedRequest>();
+    ui.fault((request) => {
+      if (received.push(request) === step) reached.resolve(request);
+      return action !== undefined && received.length === step;
+    }, action ?? "hang");
     await ui.comeBack();
     const isDelivered = waits(worker, 0).then(
-      () => false,
-      () => false,
+      () => undefined,
+      () => undefined,
     );
-    const isReached = await Promise.race([reached.promise, isDelivered]);
-    if (isReached) await endsAfterKill(host, job);
+    const last = await Promise.race([reached.promise, isDelivered]);
+    // The answer of an upgrade is the websocket.
+    if (last && action === undefined && !last.path.includes("/ws/"))
+      await ui.request((request) => request === last && request.answer !== undefined);
+    if (last) await endsAfterKill(host, job);
     expectSameHeld(job, undisturbed);
     expectToldOnce(host, job);
-    await host.ui.stop();
-    return isReached;
+    return last !== undefined;
   }
 });
 
@@ -167,6 +167,9 @@ async function endsAfterKill({ ui, worker }: WorkerHost, job: FakeJob): Promise<
   const next = startAgain(worker);
   await eventually(`job ${job.id} done`, next, () => job.state === "done", 30_000);
   await waits(next, 0);
+  // Many of them would look for their web UIs.
+  next.kill("SIGKILL");
+  await next.exit();
 }
 
 function expectToldOnce({ ui }: WorkerHost, job: FakeJob): void {

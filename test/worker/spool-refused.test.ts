@@ -1,6 +1,6 @@
 // The end of a job that waits in the spool and that the web UI does not want any more, on the built executable: it is
 // kept for a while, said once, and the slot is free.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import type { FakeJob, FakeWebUi } from "../support/fake-web-ui.ts";
 import { fileNameOf } from "../support/fake-web-ui.ts";
@@ -17,9 +17,8 @@ import {
   waits,
   worksOn,
 } from "../support/spooled-jobs.ts";
-import { openHost, startAgain, stopHostsAfterEach } from "../support/worker-host.ts";
+import { openHost, sideBySide, startAgain } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
 const testMs = 60_000;
 
 /** What has happened to the job while the web UI was away. */
@@ -51,39 +50,46 @@ const fates: readonly (readonly [string, (ui: FakeWebUi, job: FakeJob) => void])
 ];
 
 describe("a job whose end waits and that", () => {
-  test.each(fates)(
-    "%s: its end is refused, kept, said once, and the slot is free (field lesson 10)",
-    async (_, befall) => {
-      const host = await openHost(spoolingOptions);
-      const { ui, worker } = host;
-      const job = await spooledJob(host);
-      befall(ui, job);
-      const { state, result, reason } = job;
-      await ui.comeBack();
-      await isRefused(worker);
-      expect({ state: job.state, result: job.result, reason: job.reason }).toEqual({ state, result, reason });
-      await worksOn(ui);
-      const said = worker.log
-        .split("\n")
-        .filter((line) => /does not want the end|results are kept/.test(line));
-      expect(said).toEqual([
-        expect.stringMatching(new RegExp(`\\[error\\].*The web UI does not want the end of job ${job.id}: `)),
-        expect.stringMatching(/\[error\].*Its results are kept in .*\/refused\//),
-      ]);
-      const [entry = ""] = await entriesIn(worker, "refused");
-      for (const kept of ["autoinst-log.txt", "testresults/result-boot.json", "assets_public/pub.img"])
-        expect(await isThere(join(entry, kept))).toBe(true);
-      worker.kill("SIGTERM");
-      await worker.exit();
-      const next = startAgain(worker);
-      await worksOn(ui, await ui.registered({ from: ui.now }));
-      expect(next.log).not.toMatch(/does not want the end|results are kept/);
-      expect(await entriesIn(worker, "refused")).toEqual([entry]);
-    },
-    testMs,
-  );
+  for (const [fate, befall] of fates)
+    sideBySide(
+      `${fate}: its end is refused, kept, said once, and the slot is free (field lesson 10)`,
+      async () => {
+        const host = await openHost(spoolingOptions);
+        const { ui, worker } = host;
+        const job = await spooledJob(host);
+        befall(ui, job);
+        const { state, result, reason } = job;
+        await ui.comeBack();
+        await isRefused(worker);
+        expect({ state: job.state, result: job.result, reason: job.reason }).toEqual({
+          state,
+          result,
+          reason,
+        });
+        await worksOn(ui);
+        const said = worker.log
+          .split("\n")
+          .filter((line) => /does not want the end|results are kept/.test(line));
+        expect(said).toEqual([
+          expect.stringMatching(
+            new RegExp(`\\[error\\].*The web UI does not want the end of job ${job.id}: `),
+          ),
+          expect.stringMatching(/\[error\].*Its results are kept in .*\/refused\//),
+        ]);
+        const [entry = ""] = await entriesIn(worker, "refused");
+        for (const kept of ["autoinst-log.txt", "testresults/result-boot.json", "assets_public/pub.img"])
+          expect(await isThere(join(entry, kept))).toBe(true);
+        worker.kill("SIGTERM");
+        await worker.exit();
+        const next = startAgain(worker);
+        await worksOn(ui, await ui.registered({ from: ui.now }));
+        expect(next.log).not.toMatch(/does not want the end|results are kept/);
+        expect(await entriesIn(worker, "refused")).toEqual([entry]);
+      },
+      testMs,
+    );
 
-  test(
+  sideBySide(
     "was ended by the server while it was uploaded: the rest is not sent",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -107,7 +113,7 @@ describe("a job whose end waits and that", () => {
 describe("of what was refused", () => {
   const big = { FAKE_ASSETS_PUBLIC: "pub.img:200000" };
 
-  test(
+  sideBySide(
     "only as much is kept as the settings allow, the newest",
     async () => {
       const own = { ...spoolingOptions.own, "spool.keep_refused_bytes": 300_000 };
@@ -129,7 +135,7 @@ describe("of what was refused", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "nothing is kept where the settings allow no time for it",
     async () => {
       const own = { ...spoolingOptions.own, "spool.keep_refused_ms": 0 };
@@ -146,7 +152,7 @@ describe("of what was refused", () => {
   );
 });
 
-test(
+sideBySide(
   "a job that the server ends while its end is told to it leaves nothing that waits",
   async () => {
     const { ui, worker, workerId } = await openHost(spoolingOptions);

@@ -1,10 +1,11 @@
 // A web UI that is away at the end of a job gets everything when it is back, on the built executable: what it holds then
 // equals what it holds of the same job undisturbed, and the slot works for others meanwhile.
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isUploading } from "../support/delivered.ts";
-import type { FakeJob, FakeWebUi } from "../support/fake-web-ui.ts";
+import { type FakeJob, type FakeWebUi, fieldOf } from "../support/fake-web-ui.ts";
 import { expectOneEnd, expectSameHeld } from "../support/job-ends.ts";
 import {
   endlessJob,
@@ -23,12 +24,11 @@ import {
   openWebUi,
   openWorker,
   rejected,
+  sideBySide,
   startAgain,
-  stopHostsAfterEach,
   type WorkerHost,
 } from "../support/worker-host.ts";
 
-stopHostsAfterEach();
 const testMs = 60_000;
 const always = Number.POSITIVE_INFINITY;
 const jobCalls = /\/api\/v1\/jobs\//;
@@ -67,7 +67,7 @@ const variants: readonly Variant[] = [
 
 describe("a job whose web UI is away at its end", () => {
   for (const { title, settings, before, cause, result } of variants)
-    test(
+    sideBySide(
       `${title}: the web UI gets all of it when it is back, set_done last and once`,
       async () => {
         const hosts = [await openHost(spoolingOptions), await openHost(spoolingOptions)] as const;
@@ -95,7 +95,7 @@ describe("a job whose web UI is away at its end", () => {
       testMs,
     );
 
-  test(
+  sideBySide(
     "TERM: the worker ends in time, the next start delivers",
     async () => {
       const options = { ...spoolingOptions, own: { ...spoolingOptions.own, "stop.total_ms": 4000 } };
@@ -120,8 +120,28 @@ describe("a job whose web UI is away at its end", () => {
     testMs,
   );
 
+  sideBySide(
+    "assets that the web UI takes by their paths are there when it takes them",
+    async () => {
+      const host = await openHost({ ...spoolingOptions, global: { LOCAL_UPLOAD: 1 } });
+      const { ui, worker } = host;
+      const job = await spooledJob(host);
+      const taken: boolean[] = [];
+      ui.fault(({ form }) => {
+        const path = fieldOf(form, "local");
+        if (path !== undefined) taken.push(existsSync(path));
+        return false;
+      }, "hang");
+      await ui.comeBack();
+      await delivered(ui, worker, job);
+      expect(taken).toEqual([true, true]);
+      expect([...job.assets.keys()].sort()).toEqual(["priv.img", "pub.img"]);
+    },
+    testMs,
+  );
+
   for (const signal of ["SIGTERM", "SIGKILL", "SIGUSR2"] as const)
-    test(
+    sideBySide(
       `is told by the next start when the worker got ${signal} while it waited`,
       async () => {
         const host = await openHost(spoolingOptions);
@@ -141,7 +161,7 @@ describe("a job whose web UI is away at its end", () => {
 });
 
 describe("while the end of a job waits", () => {
-  test(
+  sideBySide(
     "its web UI is told so and gives no other job, as long as it takes nothing",
     async () => {
       const host = await openHost(spoolingOptions);
@@ -173,7 +193,7 @@ describe("while the end of a job waits", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "other web UIs get their jobs done, whether it is still away or back",
     async () => {
       const [ui, other] = [await openWebUi(), await openWebUi()];
@@ -197,7 +217,7 @@ describe("while the end of a job waits", () => {
   );
 
   for (const first of [0, 1] as const)
-    test(
+    sideBySide(
       `two web UIs that are away one after the other get what is theirs, the ${first === 0 ? "first" : "second"} one first`,
       async () => {
         const uis = [await openWebUi(), await openWebUi()] as const;
@@ -223,7 +243,7 @@ describe("while the end of a job waits", () => {
 });
 
 describe("nothing is spooled", () => {
-  test(
+  sideBySide(
     "where a file has the spool's name: the log says what to do, the web UI is waited for",
     async () => {
       const [calm, host] = [await openHost(spoolingOptions), await openHost(spoolingOptions)];
@@ -246,7 +266,7 @@ describe("nothing is spooled", () => {
     testMs,
   );
 
-  test(
+  sideBySide(
     "for a web UI that answers 500 at the end and then is well again",
     async () => {
       const [calm, host] = [await openHost(spoolingOptions), await openHost(spoolingOptions)];
