@@ -32,6 +32,8 @@ export interface Hosts {
 export async function webUiHosts(list: Sourced<string>, sources: HostSources): Promise<Hosts> {
   const hosts: SourcedTree<WebUiHostSettings>[] = [];
   const ignoredHosts: SourcedTree<IgnoredHost>[] = [];
+  /** By origin. */
+  const named = new Map<string, string>();
   for (const entry of new Set(list.value.split(/\s+/).filter(Boolean))) {
     const name = new Sourced(entry, list.origin);
     const ignore = (why: string) =>
@@ -42,9 +44,13 @@ export async function webUiHosts(list: Sourced<string>, sources: HostSources): P
     const shareDirectory = await firstDirectory(shares);
     if (address === undefined) {
       ignore("No valid address, expected HOST, HOST:PORT or http(s)://HOST[:PORT]");
+    } else if (named.has(originOf(address))) {
+      // Two connections of one slot would end each other (field lesson 11).
+      ignore(`It is the same web UI as '${named.get(originOf(address))}'`);
     } else if (shareDirectory === undefined) {
       ignore(`Working directory does not exist. (Checked: ${shares.map(({ value }) => value).join(" ")})`);
     } else {
+      named.set(originOf(address), entry);
       hosts.push({
         ...hostSettings(address, section, sources),
         name,
@@ -69,6 +75,10 @@ function parseHost(entry: string): Address | undefined {
   if (scheme === undefined || authority === undefined || !URL.canParse(`${scheme}://${authority}`))
     return undefined;
   return { url: `${scheme.toLowerCase()}://${authority}`, hostName: authority.replace(/:\d*$/, "") };
+}
+
+function originOf({ url }: Address): string {
+  return new URL(url).origin;
 }
 
 function hostSettings({ hostName }: Address, section: Values, sources: HostSources) {

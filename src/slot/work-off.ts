@@ -100,11 +100,12 @@ async function whySkipped({ turn }: Assignment, place: WorkOffPlace): Promise<En
 }
 
 async function skip(
-  { current: { job }, connection }: Assignment,
+  { current, connection }: Assignment,
   ending: Ending,
   { stops }: WorkOffPlace,
   log: Logger,
 ): Promise<JobOutcome> {
+  const { job } = current;
   const about = { ...ending, hasStarted: false, baseState: { kind: "absent" }, log: nothingFound } as const;
   const reason = formatReason(about);
   log.info(
@@ -112,6 +113,8 @@ async function skip(
   );
   try {
     const end = { result: "skipped", reason };
+    // For the server the slot is free as soon as it has this.
+    current.phase = "ended";
     await setDone(connection.client, job.id, end, { signal: stops.giveUp, log });
   } catch (error) {
     log.warn(`Unable to tell ${connection.host.name} that job ${job.id} is skipped: ${errorText(error)}`);

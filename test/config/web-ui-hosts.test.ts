@@ -68,6 +68,16 @@ describe("the share directory", () => {
   });
 });
 
+test("a second spelling of the same web UI is ignored (field lesson 11)", async () => {
+  await using sandbox = await Sandbox.ofWorkersIni("[global]\nHOST = http://a:80 a b HTTP://b/x\n");
+  const { hosts, ignoredHosts } = await sandbox.load();
+  expect(hosts.map(({ name }) => name)).toEqual(["http://a:80", "b"]);
+  expect(ignoredHosts.map(({ reason }) => reason)).toEqual([
+    "Ignoring host 'a': It is the same web UI as 'http://a:80'",
+    "Ignoring host 'HTTP://b/x': It is the same web UI as 'b'",
+  ]);
+});
+
 test("a host's section is found letter by letter and wins over the global keys", async () => {
   await using sandbox = await Sandbox.ofWorkersIni(
     "[global]\nHOST = http://a a\nRETRY_DELAY = 1\n[http://a]\nRETRY_DELAY = 2\nRETRY_DELAY_IF_WEBUI_BUSY = 3\nTESTPOOLSERVER = -4 rsync://a/tests\n",

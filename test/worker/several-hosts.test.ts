@@ -335,7 +335,7 @@ sideBySide(
   testMs,
 );
 
-test.failing(
+test(
   "two spellings of one web UI do not fight for the websocket (field lesson 11)",
   async () => {
     const ui = await openWebUi();
