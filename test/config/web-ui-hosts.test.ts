@@ -80,7 +80,7 @@ test("a second spelling of the same web UI is ignored (field lesson 11)", async 
 
 test("a host's section is found letter by letter and wins over the global keys", async () => {
   await using sandbox = await Sandbox.ofWorkersIni(
-    "[global]\nHOST = http://a a\nRETRY_DELAY = 1\n[http://a]\nRETRY_DELAY = 2\nRETRY_DELAY_IF_WEBUI_BUSY = 3\nTESTPOOLSERVER = -4 rsync://a/tests\n",
+    "[global]\nHOST = http://a b\nRETRY_DELAY = 1\n[http://a]\nRETRY_DELAY = 2\nRETRY_DELAY_IF_WEBUI_BUSY = 3\nTESTPOOLSERVER = -4 rsync://a/tests\n",
   );
   expect((await sandbox.load()).hosts).toMatchObject([
     { retryDelayMs: 2000, busyRetryDelayMs: 3000, testPoolServer: "-4 rsync://a/tests" },
