@@ -1,13 +1,16 @@
 // What a later start of the worker needs to know about the job in a pool, or in the spool: kept in a dot folder, which
 // cleaning spares. A lost or corrupt file never stops anything.
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { stateFolder } from "../isotovideo/pool-state.ts";
+import { readInside } from "../results/pool-file.ts";
 import { progressSchema } from "../results/progress.ts";
 import { type Ending, stopReasons } from "./stop-reason.ts";
 
 const fileName = "job.json";
+/** A job that is as big as its message may be, and the names of what was delivered of it. */
+const maxStateBytes = 64 * 1024 * 1024;
 
 /**
  * How far a job has come: after "setup" isotovideo runs, "ending": it is being stopped, "delivering": nothing of the job
@@ -54,20 +57,24 @@ const schema = z.object({
 });
 export type JobState = z.infer<typeof schema>;
 
-/** Replaces the state by rename, so that a reader sees the old or the new one. */
+/**
+ * Replaces the state by rename, so that a reader sees the old or the new one. A job may have put something else there:
+ * a FIFO would keep the writer waiting for ever.
+ */
 export async function writeJobState(directory: string, state: JobState): Promise<void> {
   const folder = join(directory, stateFolder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `${fileName}.new`);
-  await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+  await rm(temporary, { recursive: true, force: true });
+  await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600, flag: "wx" });
   await rename(temporary, join(folder, fileName));
 }
 
 /** Undefined when there is none or it cannot be used. */
 export async function readJobState(directory: string): Promise<JobState | undefined> {
   try {
-    const text = await readFile(join(directory, stateFolder, fileName), "utf8");
-    return schema.parse(JSON.parse(text));
+    const content = await readInside(directory, `${stateFolder}/${fileName}`, maxStateBytes);
+    return content && schema.parse(JSON.parse(content.toString()));
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type JobState, readJobState, removeJobState, writeJobState } from "../../src/job/state-file.ts";
+import { makeFifo } from "../../src/process/libc.ts";
 
 let pool = "";
 beforeEach(async () => {
@@ -38,6 +39,24 @@ test.each(["", "{", "[]", '{"format":2}', '{"format":1,"job":{}}'])(
     expect(await readJobState(pool)).toBeUndefined();
   },
 );
+
+const file = () => join(pool, ".openqa-worker/job.json");
+
+test.each<[string, (path: string) => Promise<void> | void]>([
+  ["a FIFO", (path) => makeFifo(path, 0o600)],
+  ["a link to a state", (path) => symlink(join(pool, "elsewhere"), path)],
+  ["a folder", async (path) => void (await mkdir(path))],
+])("where a job has put %s, there is no state, and the next one is written", async (_, put) => {
+  await writeJobState(pool, state);
+  await rename(file(), join(pool, "elsewhere"));
+  await put(file());
+  expect(await readJobState(pool)).toBeUndefined();
+  await rm(file(), { recursive: true });
+  await put(`${file()}.new`);
+  await writeJobState(pool, { ...state, workerId: 4 });
+  expect(await readJobState(pool)).toEqual({ ...state, workerId: 4 });
+  expect(await readJobState(pool)).not.toEqual(JSON.parse(await Bun.file(join(pool, "elsewhere")).text()));
+});
 
 test("a pool without a job has no state, before and after", async () => {
   expect(await readJobState(pool)).toBeUndefined();
