@@ -20,17 +20,22 @@ export async function concludeJob(progress: JobInProgress, ending: Ending, log: 
   const delivery: Context = { signal: input.hurry, log };
   log.info(`Stopping job ${input.job.id}: ${ending.stopReason}`);
   await record.ending(ending);
-  const announced = tellUploading(progress, delivery);
-  const end = isotovideo && (await stopIsotovideo(progress, ending, delivery));
-  const exit = end && ending.stopReason !== "timeout" ? exitText(end) : undefined;
+  const told = new AbortController();
+  const announced = tellUploading(progress, { log, signal: AbortSignal.any([input.hurry, told.signal]) });
+  const isotovideoEnd = isotovideo && (await stopIsotovideo(progress, ending, delivery));
+  const exit = isotovideoEnd && ending.stopReason !== "timeout" ? exitText(isotovideoEnd) : undefined;
   jobLog.note(...endNotes(ending.stopReason, exit, new Date()));
   await record.save("delivering");
-  const told = deliverOrSpool(progress, ending, delivery);
-  await Promise.all([announced, told]);
-  return await told;
+  const end = await deliverOrSpool(progress, ending, delivery);
+  told.abort();
+  await announced;
+  return end;
 }
 
-/** Of a job of which nothing runs any more. Afterwards its state file is gone from the pool. Never throws. */
+/**
+ * Of a job of which nothing runs any more. Afterwards its state file is gone from the pool, unless the worker's time to
+ * stop was over before. Never throws.
+ */
 export async function deliverOrSpool(
   progress: JobInProgress,
   ending: Ending,
@@ -44,16 +49,23 @@ export async function deliverOrSpool(
     return delivered;
   }
   try {
-    const why = delivered === "undelivered" ? undefined : "the web UI did not want it";
+    const why = delivered === "undelivered" ? undefined : (delivered.why ?? delivered.delivery);
     await spoolEnd(input, record, why, { signal: input.giveUp, log: context.log });
     return delivered === "undelivered" ? outcome("spooled") : delivered;
   } catch (error) {
     context.log.error(`Job ${input.job.id} cannot wait in the spool: ${errorText(error)}`);
-    if (delivered !== "undelivered") return delivered;
+    if (delivered !== "undelivered") {
+      await removeJobState(record.directory);
+      return delivered;
+    }
   }
   // Without a spool the web UI is waited for as the stock worker does.
   webUi.becomeImpatient(Number.POSITIVE_INFINITY);
   const again = await deliver(progress, ending, { ...context, signal: input.giveUp });
+  if (again === "undelivered" && input.giveUp.aborted) {
+    context.log.warn(`The end of job ${input.job.id} stays in the pool: the next start goes on with it`);
+    return outcome("lost");
+  }
   await removeJobState(record.directory);
   if (again !== "undelivered") return again;
   context.log.error(`Job ${input.job.id} could not be finished on the web UI`);
@@ -70,11 +82,12 @@ function deliver(
   return deliverEnd({ jobId: job.id, webUi, settings, record, jobLog, reporter, isEnded }, ending, context);
 }
 
-/** Does not matter to anything that follows, so nothing waits for a web UI that is away. */
+/** Does not matter to anything that follows, so nothing waits for it; it is given up when all else is through. */
 async function tellUploading({ input, webUi }: JobInProgress, context: Context): Promise<void> {
   try {
     await postUploading(webUi, input.job.id, context);
   } catch (error) {
+    if (context.signal.aborted) return;
     context.log.warn(`Unable to tell the web UI that job ${input.job.id} uploads: ${errorText(error)}`);
   }
 }

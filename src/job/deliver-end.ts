@@ -50,7 +50,7 @@ export async function deliverEnd(ended: EndedJob, ending: Ending, context: Conte
     if (isOurs) logFault(error, context);
     const isRefused = error instanceof ApiError && error.isFinal;
     if (isRefused) context.log.error(`The web UI does not want the end of job ${jobId}: ${error.message}`);
-    if (isOurs || isRefused) return outcome(isRefused ? "refused" : "lost");
+    if (isOurs || isRefused) return { ...outcome(isRefused ? "refused" : "lost"), why: errorText(error) };
     context.log.warn(`The web UI has not got the end of job ${jobId} yet: ${errorText(error)}`);
     return "undelivered";
   }

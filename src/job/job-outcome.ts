@@ -9,6 +9,8 @@ export interface JobOutcome {
   readonly delivery: "told" | "refused" | "spooled" | "lost" | "dropped";
   /** It was done, and the web UI takes it for passed or softfailed: jobs that depend on it may run. */
   readonly isPassed: boolean;
+  /** With "refused": what the web UI said; with "lost": what broke. */
+  readonly why?: string;
 }
 
 export function outcome(delivery: JobOutcome["delivery"], isPassed = false): JobOutcome {
