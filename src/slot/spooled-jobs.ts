@@ -13,15 +13,16 @@ export function spoolOf({ stateDirectory, instance, own }: Settings): Spool {
   return new Spool(join(stateDirectory, "spool", String(instance)), own.spool);
 }
 
+/** Of a host: what waits for it, one entry after the other. */
 interface Line {
-  readonly connection: Connection;
-  /** Cuts the wait between two tries short. */
+  /** Cuts the wait after the try under way short, or the wait itself. */
   hurry: AbortController;
   readonly over: Promise<void>;
 }
 
 export class SpooledJobs {
   private entries: readonly SpoolEntry[] = [];
+  private loading: Promise<void> = Promise.resolve();
   private readonly lines = new Map<string, Line>();
   private readonly stopping = new AbortController();
   private readonly context: Context;
@@ -34,9 +35,12 @@ export class SpooledJobs {
     this.context = { ...context, signal: AbortSignal.any([context.signal, this.stopping.signal]) };
   }
 
-  /** Looks what waits, also what came since the last look. */
-  async load(): Promise<void> {
-    this.entries = await this.spool.waiting(this.context);
+  /** Looks what waits, and how far its delivery has come: one look after the other, so that the latest counts. */
+  load(): Promise<void> {
+    this.loading = this.loading.then(async () => {
+      this.entries = await this.spool.waiting(this.context);
+    });
+    return this.loading;
   }
 
   /** Ids of the jobs of a host that wait, the oldest first. */
@@ -70,8 +74,9 @@ export class SpooledJobs {
   private start(connection: Connection): void {
     const { name } = connection.host;
     const { promise: over, resolve } = Promise.withResolvers<void>();
-    this.lines.set(name, { connection, hurry: new AbortController(), over });
-    void this.work(connection)
+    const line = { hurry: new AbortController(), over };
+    this.lines.set(name, line);
+    void this.work(connection, line)
       .catch((error) => {
         if (!this.context.signal.aborted) this.context.log.error(`The spool stops: ${errorText(error)}`);
       })
@@ -81,31 +86,31 @@ export class SpooledJobs {
       });
   }
 
-  private async work(connection: Connection): Promise<void> {
+  private async work(connection: Connection, line: Line): Promise<void> {
     const { name } = connection.host;
     const { retryDelayMs, maxRetryDelayMs } = this.settings.own.spool;
     let delayMs = retryDelayMs;
     for (let [entry] = this.of(name); entry; [entry] = this.of(name)) {
-      if (await this.deliverOne(entry, connection)) {
+      line.hurry = new AbortController();
+      const isOffList = await this.deliverOne(entry, connection);
+      await this.load();
+      if (isOffList) {
         delayMs = retryDelayMs;
         continue;
       }
-      await this.wait(name, delayMs * (1 + retryJitter * Math.random()));
+      await this.wait(line, delayMs * (1 + retryJitter * Math.random()));
       delayMs = Math.min(2 * delayMs, maxRetryDelayMs);
     }
     // For it the slot is free now.
     connection.sendStatusNow();
   }
 
-  private async wait(host: string, delayMs: number): Promise<void> {
-    const line = this.lines.get(host);
-    const hurry = new AbortController();
-    if (line) line.hurry = hurry;
+  private async wait({ hurry }: Line, delayMs: number): Promise<void> {
     await sleep(delayMs, AbortSignal.any([this.context.signal, hurry.signal])).catch(() => {});
     this.context.signal.throwIfAborted();
   }
 
-  /** Whether it is off the list. */
+  /** Whether it is off the list: not while the web UI is away, or the spool's disk cannot be written to. */
   private async deliverOne(entry: SpoolEntry, connection: Connection): Promise<boolean> {
     const { state } = entry;
     const log = this.context.log.with({ job: String(state.job.id) });
@@ -113,15 +118,19 @@ export class SpooledJobs {
     connection.client.workerId ??= state.workerId;
     const delivered = await deliverEntry(entry, connection.client, this.settings, context);
     if (delivered === "undelivered") return false;
-    if (delivered.delivery === "told") {
-      log.info(`Delivered from the spool to ${state.host}`);
-      await this.spool.remove(entry, context);
-    } else {
-      const kept = await this.spool.refuse(entry, delivered.delivery, context);
-      log.error(kept === undefined ? "Its results are not kept" : `Its results are kept in ${kept}`);
+    try {
+      if (delivered.delivery === "told") {
+        log.info(`Delivered from the spool to ${state.host}`);
+        await this.spool.remove(entry, context);
+      } else {
+        const kept = await this.spool.refuse(entry, delivered.why ?? delivered.delivery, context);
+        log.error(kept === undefined ? "Its results are not kept" : `Its results are kept in ${kept}`);
+      }
+      return true;
+    } catch (error) {
+      log.error(errorText(error));
+      return false;
     }
-    this.entries = this.entries.filter((other) => other !== entry);
-    return true;
   }
 }
 
