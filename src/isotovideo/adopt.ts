@@ -15,6 +15,11 @@ export interface LeftRun {
   readonly graceMs: number;
 }
 
+export interface AdoptedRun extends IsotovideoRun {
+  /** It was over before: how it ended is told soon, whatever time it has had since. */
+  readonly hasEndedBefore: boolean;
+}
+
 /**
  * Undefined: nothing is there that can be taken over (never started, its files lost or of an unknown format, its pid in
  * use by another process); the caller then ends what is left with `endLeftOverJob`. A run whose supervisor has died is
@@ -22,33 +27,34 @@ export interface LeftRun {
  * cleared its environment is not found then. Throws the signal's reason when that is aborted; afterwards it does not
  * matter.
  */
-export async function adoptIsotovideo(left: LeftRun, context: Context): Promise<IsotovideoRun | undefined> {
+export async function adoptIsotovideo(left: LeftRun, context: Context): Promise<AdoptedRun | undefined> {
   const { signal, log } = context;
   signal.throwIfAborted();
   try {
     const supervisor = await readSupervisor(left.poolDirectory);
     if (supervisor === undefined) return undefined;
-    const reports = await reportsOf(supervisor, left.poolDirectory);
+    const fifo = await fifoOf(supervisor, left.poolDirectory);
+    const reports = readReports(fifo ? fifoChunks(fifo) : noChunks());
     const signalSupervisor = (name: NodeJS.Signals) => void signalProcess(supervisor, name);
-    return isotovideoRun({ ...left, supervisor, reports, signalSupervisor }, context);
+    const run = isotovideoRun({ ...left, supervisor, reports, signalSupervisor }, context);
+    return { ...run, hasEndedBefore: fifo === undefined };
   } catch (error) {
     log.warn(`Unable to take over what runs in ${left.poolDirectory}: ${errorText(error)}`);
     return undefined;
   }
 }
 
-/** What it has yet to tell; nothing when it is dead. Throws when that cannot be told or heard. */
-async function reportsOf(supervisor: Supervisor, poolDirectory: string) {
-  const isMarked = await carriesMark(supervisor.pid, poolDirectory);
-  const entry = await readProcess(supervisor.pid);
+/** Over which it tells what it has yet to tell; undefined when it is dead. Throws when that cannot be told or heard. */
+async function fifoOf({ pid, startTicks }: Supervisor, poolDirectory: string) {
+  const isMarked = await carriesMark(pid, poolDirectory);
+  const entry = await readProcess(pid);
   const exit = await readExit(poolDirectory);
   const isUsed = entry !== undefined && isAlive(entry);
   // Should it end in between, opening the FIFO shows that.
-  if (isUsed && isMarked && entry.startTicks === supervisor.startTicks)
-    return readReports(fifoChunks(await openReportFifo(poolDirectory)));
+  if (isUsed && isMarked && entry.startTicks === startTicks) return await openReportFifo(poolDirectory);
   if (isUsed && exit === undefined)
-    throw new Error(`process ${supervisor.pid} is another one than the supervisor that was started`);
-  return readReports(noChunks());
+    throw new Error(`process ${pid} is another one than the supervisor that was started`);
+  return undefined;
 }
 
 async function carriesMark(pid: number, poolDirectory: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 // A job that an earlier start of the worker has left in the pool: taken over where it was, and brought to its end.
+import { uptime } from "node:os";
 import type { Context } from "../context.ts";
 import { adoptIsotovideo } from "../isotovideo/adopt.ts";
 import { endLeftOverJob } from "../isotovideo/left-over-job.ts";
@@ -49,15 +50,22 @@ export async function resumeJob(input: JobInput, state: JobState, outer: Context
 async function goOn(progress: JobInProgress, { run }: JobState, context: Context): Promise<Ending> {
   const { input } = progress;
   const isotovideo = await takeOver(progress, context);
-  const limitMs = run?.maxJobTimeMs ?? Number.POSITIVE_INFINITY;
-  const remainingMs = limitMs - (Date.now() - (run?.startedAt ?? Date.now()));
-  if (isotovideo) return await report(progress, isotovideo, Math.max(0, remainingMs), context);
+  if (isotovideo) {
+    const leftMs = isotovideo.hasEndedBefore ? Number.POSITIVE_INFINITY : remainingMs(run);
+    return await report(progress, isotovideo, leftMs, context);
+  }
   progress.reporter = reporterOf(progress.record, {
     jobId: input.job.id,
     webUi: progress.webUi,
     settings: input.settings,
   });
   return { stopReason: "died" };
+}
+
+/** Of MAX_JOB_TIME. */
+function remainingMs(run: JobState["run"]): number {
+  if (run?.maxJobTimeMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(0, run.maxJobTimeMs - 1000 * (uptime() - run.startedAtUptimeS));
 }
 
 /** Undefined: there is nothing that could be taken over. What was left of it is ended then. */

@@ -1,4 +1,5 @@
 // A job from accepted to done. This is the table of contents: each step is a call into the module that does it.
+import { uptime } from "node:os";
 import { abortable, outliving } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
@@ -60,7 +61,7 @@ async function workOn(progress: JobInProgress, context: Context): Promise<Ending
   if (!isotovideo) throw new Error("isotovideo has been started, but nobody holds it");
   const { maxJobTimeMs, commandServerUrl } = prepared;
   await record.started({
-    startedAt: Date.now(),
+    startedAtUptimeS: uptime(),
     ...(Number.isFinite(maxJobTimeMs) && { maxJobTimeMs }),
     commandServerUrl,
     workerHostname: input.workerHostname,

@@ -41,7 +41,8 @@ const schema = z.object({
   /** There since isotovideo was started. */
   run: z
     .object({
-      startedAt: z.number(),
+      /** Seconds since the system was booted: clocks are set right while jobs run, and no job survives a boot. */
+      startedAtUptimeS: z.number(),
       /** Left out: no limit. */
       maxJobTimeMs: z.number().optional(),
       commandServerUrl: z.string(),

@@ -18,7 +18,7 @@ const state: JobState = {
   workerId: 3,
   phase: "running",
   acceptedAt: 1_000,
-  run: { startedAt: 2_000, commandServerUrl: "http://localhost:20013/token", workerHostname: "host" },
+  run: { startedAtUptimeS: 2_000, commandServerUrl: "http://localhost:20013/token", workerHostname: "host" },
   reported: { currentModule: "shell", sentModules: ["boot"] },
   ending: { stopReason: "cancel" },
   delivered: ["ulogs/a.log"],

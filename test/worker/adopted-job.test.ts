@@ -82,6 +82,23 @@ describe("an adopted job", () => {
   );
 
   sideBySide(
+    "ends as it has ended, however long the worker was gone",
+    async () => {
+      const host = await openHost(spoolingOptions);
+      const { ui, worker } = host;
+      const job = await runningJob(host, { MAX_JOB_TIME: "3" });
+      await leave(worker, "SIGKILL");
+      await letEnd(worker);
+      await eventually("nothing runs", worker, async () => (await worker.bornSince()).length === 0);
+      await Bun.sleep(3000);
+      startAgain(worker);
+      await ui.setDone(job.id);
+      expect(job).toMatchObject({ result: "passed", reason: null });
+    },
+    testMs,
+  );
+
+  sideBySide(
     "goes on while its web UI is away, and is told when that is back",
     async () => {
       const host = await openHost(spoolingOptions);
