@@ -37,7 +37,8 @@ interface Host {
 }
 
 export class Slot implements Peer, CommandedSlot {
-  private assignment: Assignment | undefined;
+  /** Not yet left, the oldest first: the last one is at work, or waits until those before it have left. */
+  private readonly assignments: Assignment[] = [];
   /** By name. */
   private readonly hosts = new Map<string, Host>();
   /** Called with the next state of a host. */
@@ -88,9 +89,14 @@ export class Slot implements Peer, CommandedSlot {
     return this.over.promise;
   }
 
+  private get assignment(): Assignment | undefined {
+    return this.assignments.at(-1);
+  }
+
+  /** Also of one that leaves: whether its web UI has its end is not known before. */
   jobIds({ host }: Connection): readonly string[] {
-    const current = this.assignment?.host === host.name ? this.assignment.jobIds : [];
-    return [...this.options.spooled.idsOf(host.name), ...current];
+    const ofHost = this.assignments.filter((assignment) => assignment.host === host.name);
+    return [...this.options.spooled.idsOf(host.name), ...ofHost.flatMap(({ jobIds }) => jobIds)];
   }
 
   async status({ host }: Connection): Promise<WorkerStatusMessage> {
@@ -148,8 +154,9 @@ export class Slot implements Peer, CommandedSlot {
     else this.take(new Assignment(connection, jobs, sequence));
   }
 
-  /** Goes on with a job that an earlier start of the worker has left in the pool. */
+  /** Goes on with a job that an earlier start of the worker has left in the pool; told to end, leaves it to the next. */
   resume(connection: Connection, job: OfferedJob, left: JobState): void {
+    if (this.isClosing) return;
     connection.client.workerId ??= left.workerId;
     this.take(new Assignment(connection, [job], [job.id], left));
   }
@@ -187,7 +194,7 @@ export class Slot implements Peer, CommandedSlot {
   /** Has it from here on. */
   private take(assignment: Assignment): void {
     const before = this.vacant;
-    this.assignment = assignment;
+    this.assignments.push(assignment);
     this.vacant = before.then(async () => {
       const { connection } = assignment;
       const { settings, spooled } = this.options;
@@ -204,10 +211,8 @@ export class Slot implements Peer, CommandedSlot {
   }
 
   private leave(assignment: Assignment): void {
-    if (this.assignment === assignment) {
-      this.assignment = undefined;
-      this.power?.idle();
-    }
+    this.assignments.splice(this.assignments.indexOf(assignment), 1);
+    if (!this.assignment) this.power?.idle();
     this.options.rest();
     this.endIfDone();
   }

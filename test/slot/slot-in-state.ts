@@ -14,6 +14,7 @@ import { type CurrentJob, jobPhases } from "../../src/slot/current-job.ts";
 import { Slot } from "../../src/slot/slot.ts";
 import { SpooledJobs } from "../../src/slot/spooled-jobs.ts";
 import type { Connection, ConnectionState } from "../../src/webui/connection.ts";
+import { grabJob, type OfferedJob } from "../../src/webui/job-offers.ts";
 import {
   liveCommands,
   parseServerMessage,
@@ -37,7 +38,7 @@ export type SlotState = (typeof slotStates)[number];
 
 const settings = { NAME: "x", JOBTOKEN: "t" };
 const job = (id: number) => ({ id, settings });
-const grabJob = (id: number) => ({ type: "grab_job", job: job(id) });
+const offerOf = (id: number) => ({ type: "grab_job", job: job(id) });
 const grabJobs = (...ids: number[]) => ({
   type: "grab_jobs",
   job_info: { ids, data: Object.fromEntries(ids.map((id) => [id, job(id)])), sequence: ids },
@@ -48,9 +49,9 @@ type Fire = (slot: PlayedSlot) => void;
 
 /** Everything that can come to a slot from outside. */
 export const slotEvents: Readonly<Record<string, Fire>> = {
-  "grab_job 1": (slot) => slot.receive("a", grabJob(1)),
-  "grab_job 3": (slot) => slot.receive("a", grabJob(3)),
-  "grab_job 3 of b": (slot) => slot.receive("b", grabJob(3)),
+  "grab_job 1": (slot) => slot.receive("a", offerOf(1)),
+  "grab_job 3": (slot) => slot.receive("a", offerOf(3)),
+  "grab_job 3 of b": (slot) => slot.receive("b", offerOf(3)),
   "grab_jobs 1, 2": (slot) => slot.receive("a", grabJobs(1, 2)),
   "grab_jobs 3, 4": (slot) => slot.receive("a", grabJobs(3, 4)),
   "grab_job without settings": (slot) => slot.receive("a", { type: "grab_job", job: { id: 3 } }),
@@ -74,6 +75,7 @@ export const slotEvents: Readonly<Record<string, Fire>> = {
     slot.connectionTo("b", "disabled");
   },
   "status due": (slot) => slot.tellStatus(),
+  "registration due": (slot) => slot.tellJobs(),
   "job passed": (slot) => slot.endJob(outcome("told", true)),
   "job failed": (slot) => slot.endJob(outcome("told")),
   "job spooled": (slot) => slot.endJob(outcome("spooled")),
@@ -84,6 +86,7 @@ export const slotEvents: Readonly<Record<string, Fire>> = {
 export const furtherEvents: Readonly<Record<string, Fire>> = {
   "cancel 3": (slot) => slot.receive("a", { type: "cancel", jobid: 3 }),
   "availability is known": (slot) => slot.letKnow(),
+  "job of an earlier start": (slot) => slot.findLeftJob(),
 };
 
 /** File system calls of a look at the availability are fewer. */
@@ -170,6 +173,14 @@ export class PlayedSlot implements AsyncDisposable {
   tellStatus(): void {
     void this.slot.status(this.connections.a).then((status) => this.note(describe(status)));
   }
+  /** What is named to host a. */
+  tellJobs(): void {
+    this.note(`names ${this.slot.jobIds(this.connections.a).join(", ") || "none"}`);
+  }
+  findLeftJob(): void {
+    const offer = jobOffer(job(8));
+    this.slot.resume(this.connections.a, offer, { ...leftState, job: offer.received, phase: "running" });
+  }
   endJob(end: JobOutcome): void {
     this.end.resolve(end);
   }
@@ -182,7 +193,7 @@ export class PlayedSlot implements AsyncDisposable {
     for (const host of ["a", "b"] as const) this.connectionTo(host, "connected");
     const { state } = this;
     if (state === "idle" || state === "undelivered") return;
-    this.receive("a", state.endsWith("pending") ? grabJobs(1, 2) : grabJob(1));
+    this.receive("a", state.endsWith("pending") ? grabJobs(1, 2) : offerOf(1));
     await this.settle();
     if (state === "running, draining") this.drain();
     const [phase] = state.split(",");
@@ -251,16 +262,17 @@ export class PlayedSlot implements AsyncDisposable {
   }
 }
 
+const leftState = { format: 1, host: "a", workerId: 5, acceptedAt: 1 } as const;
+
+function jobOffer(received: object): OfferedJob {
+  const offer = grabJob(received);
+  if (offer.kind !== "grab_job") throw new Error(`the offer is ${offer.kind}`);
+  return offer.job;
+}
+
 async function spoolJob(spool: Spool, poolDirectory: string): Promise<void> {
-  const state = {
-    format: 1,
-    host: "a",
-    workerId: 5,
-    phase: "delivering",
-    acceptedAt: 1,
-    ending: { stopReason: "died" },
-  } as const;
-  const left = { ...state, job: job(9) };
+  const ending = { stopReason: "died" } as const;
+  const left = { ...leftState, ending, phase: "delivering", job: job(9) } as const;
   await writeJobState(poolDirectory, left);
   const context = { signal: new AbortController().signal, log: silentLog };
   await spool.take({ poolDirectory, state: left, isVarsRedacted: true }, context);

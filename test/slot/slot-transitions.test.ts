@@ -113,6 +113,12 @@ const expected: Readonly<Record<string, Row>> = {
     ["working 1 pending 2", withQueue],
     ["working 9", ["undelivered"]],
   ],
+  "registration due": [
+    ["names none", ["idle"]],
+    ["names 1", [...onItsWay, "ending", "ended", "running, draining"]],
+    ["names 1, 2", withQueue],
+    ["names 9", ["undelivered"]],
+  ],
   "job passed": [
     ["a: accepted 2; works on 2", withQueue],
     ["over", ["running, draining"]],
@@ -184,6 +190,13 @@ const sequences: readonly (readonly [SlotState, readonly string[], string])[] = 
   ["running", ["livelog_start 1", "livelog_start 1", "livelog_stop 1"], "-"],
   ["running", ["livelog_start 1", "livelog_stop 1"], "last viewer left"],
   ["ended", ["grab_job 3", "job passed"], "a: accepted 3; works on 3"],
+  // Whether the server has the end of job 1 is not known yet: not named, it would be ended and cloned.
+  ["ended", ["grab_job 3 of b", "registration due"], "names 1"],
+  ["ended", ["grab_job 3", "registration due"], "names 1, 3"],
+  ["ended", ["grab_job 3", "job passed", "registration due"], "names 3"],
+  ["idle", ["job of an earlier start"], "works on 8"],
+  ["idle", ["job of an earlier start", "registration due"], "names 8"],
+  ["idle", ["TERM", "job of an earlier start"], "-"],
   ["ended", ["grab_job 3", "grab_job 1"], "a: rejected 1 (already busy with job(s) 3)"],
   ["ended", ["grab_job 3", "cancel 3", "job passed"], "-"],
   ["accepting", ["cancel 1", "availability is known"], "-"],
