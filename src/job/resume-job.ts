@@ -49,7 +49,8 @@ export async function resumeJob(input: JobInput, state: JobState, outer: Context
 
 async function goOn(progress: JobInProgress, { run }: JobState, context: Context): Promise<Ending> {
   const { input } = progress;
-  const isotovideo = await takeOver(progress, context);
+  // Also when the job is to be stopped: only what was taken over can be.
+  const isotovideo = await takeOver(progress, { ...context, signal: input.giveUp });
   if (isotovideo) {
     const leftMs = isotovideo.hasEndedBefore ? Number.POSITIVE_INFINITY : remainingMs(run);
     return await report(progress, isotovideo, leftMs, context);
@@ -59,6 +60,7 @@ async function goOn(progress: JobInProgress, { run }: JobState, context: Context
     webUi: progress.webUi,
     settings: input.settings,
   });
+  context.signal.throwIfAborted();
   return { stopReason: "died" };
 }
 
