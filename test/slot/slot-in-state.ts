@@ -178,8 +178,7 @@ export class PlayedSlot implements AsyncDisposable {
     this.note(`names ${this.slot.jobIds(this.connections.a).join(", ") || "none"}`);
   }
   findLeftJob(): void {
-    const offer = jobOffer(job(8));
-    this.slot.resume(this.connections.a, offer, { ...leftState, job: offer.received, phase: "running" });
+    this.slot.resume(this.connections.a, jobOffer(job(8)), { ...leftState, job: job(8), phase: "running" });
   }
   endJob(end: JobOutcome): void {
     this.end.resolve(end);
