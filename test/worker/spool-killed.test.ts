@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { FakeJob, FaultAction, RecordedRequest } from "../support/fake-web-ui.ts";
 import { expectSameHeld } from "../support/job-ends.ts";
 import {
+  entriesIn,
   eventually,
   letEnd,
   runningJob,
@@ -74,6 +75,7 @@ describe("a worker that is KILLed when the web UI has received request number k 
     if (last) await endsAfterKill(host, job);
     expectSameHeld(job, undisturbed);
     expectToldOnce(host, job);
+    expect(await entriesIn(worker, "refused")).toEqual([]);
     return last !== undefined;
   }
 });

@@ -287,4 +287,5 @@ async function delivered(ui: FakeWebUi, worker: Parameters<typeof waits>[0], job
   await ui.setDone(job.id);
   await eventually(`job ${job.id} done`, worker, () => job.state === "done");
   await waits(worker, 0);
+  expect(await entriesIn(worker, "refused")).toEqual([]);
 }
