@@ -1,6 +1,9 @@
 // What nginx has sent, from its log: how often and how much of an asset was transferred.
 import { readFile } from "node:fs/promises";
 import type { OpenqaServer } from "./server.ts";
+import { until } from "./until.ts";
+
+const logLimitMs = 10_000;
 
 export interface Access {
   readonly method: string;
@@ -36,6 +39,15 @@ export class AccessLog {
   async postsOf(id: number, action: string): Promise<Access[]> {
     const path = `/api/v1/jobs/${id}/${action}`;
     return (await this.requests()).filter((one) => one.method === "POST" && one.path.split("?")[0] === path);
+  }
+
+  /** Statuses of the answers to a job's `set_done`. nginx logs one after the server has taken it: waits for the first. */
+  async endsOf(id: number): Promise<number[]> {
+    const ends = await until(`set_done of job ${id} is logged`, logLimitMs, async () => {
+      const posts = await this.postsOf(id, "set_done");
+      return posts.length > 0 ? posts : undefined;
+    });
+    return ends.map(({ status }) => status);
   }
 
   /** Of an asset's file itself, not of the redirection to it. `asset`: "TYPE/NAME". */

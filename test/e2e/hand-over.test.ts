@@ -79,7 +79,7 @@ async function expectPassed(
     const { result, reason, cloneId, modules } = await readJob(server, id);
     expect({ result, reason, cloneId }).toEqual({ result: "passed", reason: undefined, cloneId: undefined });
     expect(new Set(modules.map((module) => module.result))).toEqual(new Set(["passed"]));
-    expect((await seen.postsOf(id, "set_done")).map(({ status }) => status)).toEqual([200]);
+    expect(await seen.endsOf(id)).toEqual([200]);
   }
   await until(
     "all of the old worker's processes have ended",
@@ -98,7 +98,7 @@ for (const signal of ["SIGUSR2", "SIGKILL"] as const)
     const old = await startWorker(slots);
     const ids = [
       await post(slots, "long", { LONG_SECONDS: "6", LONG_STEP: "1" }),
-      await post(slots, "nap", { NAP_SECONDS: "15" }),
+      await post(slots, "nap", { NAP_SECONDS: "12" }),
     ];
     await untilQemuRuns(old);
     await waitUntilRuns(server, ids[1]!, "nap");
@@ -124,7 +124,7 @@ onServer("a job whose worker was KILLed amid its uploads gets the others from th
   const slots = takeSlots();
   const seen = await AccessLog.startingNow(server);
   const old = await startWorker(slots);
-  const count = 200;
+  const count = 80;
   const id = await post(slots, "logs", { LOGS: String(count) });
   await until("it uploads", stepLimitMs, async () => (await seen.postsOf(id, "artefact")).length > 5);
   await old.stop("SIGKILL");
