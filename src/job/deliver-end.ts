@@ -95,11 +95,17 @@ async function deliverResults(ended: EndedJob, ending: Ending, context: Context)
   return failedResults ? { ...ending, uploadError: failedResults.text } : ending;
 }
 
-/** The server takes `set_done` of a job that it has ended itself, but changes nothing. */
 async function throwIfGivenUp({ jobId, webUi }: EndedJob, context: Context): Promise<void> {
   const { state, result, reason } = await getJob(webUi, jobId, context);
-  if (state !== "done") return;
-  throw new ApiError(`it is done there already: ${result}${reason ? ` (${reason})` : ""}`, 400);
+  // The server takes `set_done` of a job that it has ended itself, but changes nothing.
+  if (state === "done")
+    throw new ApiError(`it is done there already: ${result}${reason ? ` (${reason})` : ""}`, 400);
+  throwIfScheduled(state);
+}
+
+/** `set_done` could come when the job has been assigned anew, also to this slot, and would end it. */
+function throwIfScheduled(state: string): void {
+  if (state === "scheduled") throw new ApiError("it has been scheduled again there", 400);
 }
 
 function uploadFiles(
@@ -175,6 +181,7 @@ async function sendResult(ended: EndedJob, end: JobEnd, context: Context): Promi
       await sleep(webUi.host.retryDelayMs, context.signal);
       const { state, result } = await getJob(webUi, jobId, context);
       if (state === "done") return result;
+      throwIfScheduled(state);
     }
   }
 }

@@ -1,4 +1,5 @@
 // What a slot answers to offered jobs before it looks at its availability: pure (protocol 2.5, rules for grab_job).
+import type { JobPhase } from "./current-job.ts";
 
 /** What the decision depends on. */
 export interface OfferFacts {
@@ -12,9 +13,14 @@ export interface OfferFacts {
   readonly undelivered: string | undefined;
   /** Why the slot was unavailable when it was looked at last. */
   readonly unavailable: string | undefined;
-  /** What the slot has: the current job and pending ones. */
+  /** What the slot has. */
   readonly current:
-    | { readonly ids: readonly string[]; readonly host: string; readonly isEnding: boolean }
+    | {
+        readonly id: string;
+        readonly phase: JobPhase;
+        readonly pendingIds: readonly string[];
+        readonly host: string;
+      }
     | undefined;
 }
 
@@ -27,15 +33,19 @@ export type OfferAnswer =
 /** Every offer is answered; only one that repeats itself is not (field lessons 2, 3). */
 export function answerOffer(facts: OfferFacts): OfferAnswer {
   const { jobIds, host, isClosing, undelivered, unavailable, current } = facts;
-  // Also a job that is being ended: its server has scheduled it anew.
-  if (current?.isEnding) return reject("currently stopping");
+  const isOf = (ids: readonly string[]) => current?.host === host && jobIds.every((id) => ids.includes(id));
+  const isOver = current?.phase === "ended";
+  // Also the job itself: its server has assigned it anew, and its end that is under way would meet that.
+  if (current?.phase === "ending" || (isOver && isOf([current.id]))) return reject("currently stopping");
+  // The server takes a slot for free as soon as it has the end of its last job: the next one waits until all is tidy.
+  const busy = isOver && current.pendingIds.length === 0 ? undefined : current;
+  const ids = busy ? [busy.id, ...busy.pendingIds] : [];
   // Before all else: a server that hears no of a job schedules it again, though it is here.
-  const isKnown = current?.host === host && jobIds.every((id) => current.ids.includes(id));
-  if (isKnown) return { kind: "ignore" };
+  if (busy && isOf(ids)) return { kind: "ignore" };
   if (isClosing) return reject("currently stopping");
-  if (current && unavailable !== undefined) return reject(unavailable);
-  if (current && current.host !== host) return reject(`already busy with a job from ${current.host}`);
-  if (current) return reject(`already busy with job(s) ${current.ids.join(", ")}`);
+  if (busy && unavailable !== undefined) return reject(unavailable);
+  if (busy && busy.host !== host) return reject(`already busy with a job from ${busy.host}`);
+  if (busy) return reject(`already busy with job(s) ${ids.join(", ")}`);
   if (undelivered !== undefined) return reject(`results of job ${undelivered} still wait for delivery`);
   return { kind: "accept" };
 }

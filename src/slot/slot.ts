@@ -138,16 +138,18 @@ export class Slot implements Peer, CommandedSlot {
     const jobIds = jobs.map(({ id }) => id);
     const { assignment } = this;
     const { spooled, log } = this.options;
-    // The server takes a slot for free as soon as it has the end of its last job: the next one waits until all is tidy.
-    const isLeaving = assignment?.current.phase === "ended" && assignment.pendingIds.length === 0;
-    const busy = isLeaving ? undefined : assignment;
     const answer = answerOffer({
       jobIds,
       host: connection.host.name,
       isClosing: this.isClosing,
       undelivered: spooled.idsOf(connection.host.name)[0],
       unavailable: this.availability.last?.reason,
-      current: busy && { ids: busy.jobIds, host: busy.host, isEnding: busy.current.phase === "ending" },
+      current: assignment && {
+        id: assignment.current.job.id,
+        phase: assignment.current.phase,
+        pendingIds: assignment.pendingIds,
+        host: assignment.host,
+      },
     });
     if (answer.kind === "reject") this.reject(connection, jobIds, answer.reason);
     else if (answer.kind === "ignore") log.debug(`Offered job ${jobIds} again`);

@@ -9,16 +9,29 @@ const idle: OfferFacts = {
   unavailable: undefined,
   current: undefined,
 };
-const busy: OfferFacts = { ...idle, current: { ids: ["7"], host: "a", isEnding: false } };
-const busyWithQueue: OfferFacts = { ...idle, current: { ids: ["7", "8", "9"], host: "a", isEnding: false } };
+const busy: OfferFacts = { ...idle, current: { id: "7", pendingIds: [], host: "a", phase: "running" } };
+const busyWithQueue: OfferFacts = {
+  ...idle,
+  current: { id: "7", pendingIds: ["8", "9"], host: "a", phase: "running" },
+};
 
 const cases: readonly (readonly [string, OfferFacts, OfferAnswer])[] = [
   ["an idle slot accepts", idle, { kind: "accept" }],
   ["a stopping slot rejects", { ...idle, isClosing: true }, { kind: "reject", reason: "currently stopping" }],
   [
     "a slot whose job is being ended rejects even that job (field lesson 2)",
-    { ...idle, current: { ids: ["7"], host: "a", isEnding: true } },
+    { ...idle, current: { id: "7", pendingIds: [], host: "a", phase: "ending" } },
     { kind: "reject", reason: "currently stopping" },
+  ],
+  [
+    "so is one that has been assigned anew while its end is told",
+    { ...idle, current: { id: "7", pendingIds: ["8"], host: "a", phase: "ended" } },
+    { kind: "reject", reason: "currently stopping" },
+  ],
+  [
+    "the next job may come as soon as the end of the last one is told",
+    { ...idle, current: { id: "6", pendingIds: [], host: "a", phase: "ended" } },
+    { kind: "accept" },
   ],
   ["the current job offered again is no news (field lesson 3)", busy, { kind: "ignore" }],
   ["nor are the jobs of a slot that finishes off", { ...busyWithQueue, isClosing: true }, { kind: "ignore" }],

@@ -40,8 +40,8 @@ function stopped(command: string): Row {
 const expected: Readonly<Record<string, Row>> = {
   "grab_job 1": [
     ["a: accepted 1; works on 1", ["idle"]],
-    [silently, [...onItsWay, "running, draining", "ended", ...withQueue]],
-    [`a: rejected 1 (${stopping})`, ["ending"]],
+    [silently, [...onItsWay, "running, draining", "running, one pending"]],
+    [`a: rejected 1 (${stopping})`, ["ending", "ended", "ended, one pending"]],
     [`a: rejected 1 (${waiting})`, ["undelivered"]],
   ],
   "grab_job 3": offered("3", "3"),
