@@ -47,6 +47,8 @@ async function serve(options: RunSlotOptions, lock: PoolLock): Promise<void> {
   const spool = spoolOf(settings);
   const left = await findLeftJob(settings, spool, { signal: stops.giveUp, log });
   await spool.tidy({ signal: stops.giveUp, log });
+  const problem = await spool.findProblem();
+  if (problem !== undefined) log.warn(problem);
   const spooled = new SpooledJobs(spool, settings, { signal: stops.stop, log });
   await spooled.load();
   const slot = new Slot({ ...options, lock, spooled, work: workOn });

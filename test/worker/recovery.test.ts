@@ -35,6 +35,21 @@ test(
 );
 
 test(
+  "a spool that cannot be used is named at the start, and jobs are done without (field lesson 34)",
+  async () => {
+    const ui = await openWebUi();
+    const script =
+      'mkdir -p "$OPENQA_BASEDIR/openqa/pool"; touch "$OPENQA_BASEDIR/openqa/pool/.openqa-worker"';
+    const launcher = ["sh", "-c", `${script}; exec "$0" "$@"`];
+    const worker = await openWorker(ui, { launcher });
+    await finishesNextJob(ui, await ui.registered());
+    const named = /\[warn\].*Results cannot wait for a web UI that is away in .*\/spool\/1: .*can write to/g;
+    expect(worker.log.match(named)).toHaveLength(1);
+  },
+  testMs,
+);
+
+test(
   "a host that refuses the slot does not end it before the other hosts have answered",
   async () => {
     const [refusing, slow] = [await openWebUi(), await openWebUi()];

@@ -1,6 +1,7 @@
 // The spool of a slot: what the ends of jobs need whose web UI is away, outside the pool, so that the slot is free. An
 // entry is laid out like a pool directory; its job.json commits it. Nobody but the slot that holds the pool's lock may
 // use it. What is delivered, and when, is none of its business.
+import { access, constants } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Context } from "../../context.ts";
 import { errorText } from "../../errors.ts";
@@ -37,6 +38,18 @@ export class Spool {
     private readonly now: () => number = Date.now,
   ) {
     this.folders = spoolFolders(directory);
+  }
+
+  /** Why nothing could wait here, to be known before anything has to; undefined: it could. Never throws. */
+  async findProblem(): Promise<string | undefined> {
+    const { waiting } = this.folders;
+    try {
+      await this.disk.makeFolder(waiting);
+      await access(waiting, constants.W_OK | constants.X_OK);
+      return undefined;
+    } catch (error) {
+      return new SpoolError("Results cannot wait for a web UI that is away", this.directory, error).message;
+    }
   }
 
   /**
