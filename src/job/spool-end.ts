@@ -1,7 +1,8 @@
 // Moves the end of a job to the spool, and delivers it from there: an entry is laid out like a pool, so both go the same way.
 import type { Settings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import { errorText } from "../errors.ts";
+import { ApiError, errorText } from "../errors.ts";
+import { getJob } from "../webui/jobs-api.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import { type DeliveredEnd, deliverEnd } from "./deliver-end.ts";
 import { type JobLog, openJobLog } from "./job-log.ts";
@@ -43,6 +44,8 @@ export async function deliverEntry(
   const record = new JobRecord(directory, state, context.log);
   let jobLog: JobLog | undefined;
   try {
+    // One call finds that out, with one line in the log; else each file would.
+    if (await isAway(patience, jobId, context)) return "undelivered";
     jobLog = await openJobLog(directory, settings.logLevel, { isContinued: true });
     const reporter = state.run && reporterOf(record, { jobId, webUi: patience, settings });
     const log = context.log.also(jobLog.sink);
@@ -54,4 +57,11 @@ export async function deliverEntry(
   } finally {
     await jobLog?.close();
   }
+}
+
+async function isAway(webUi: WebUi, jobId: string, context: Context): Promise<boolean> {
+  return await getJob(webUi, jobId, context).then(
+    () => false,
+    (error) => error instanceof ApiError && error.isAway,
+  );
 }

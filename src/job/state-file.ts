@@ -9,6 +9,7 @@ import { progressSchema } from "../results/progress.ts";
 import { type Ending, stopReasons } from "./stop-reason.ts";
 
 const fileName = "job.json";
+const draftName = `${fileName}.new`;
 /** A job that is as big as its message may be, and the names of what was delivered of it. */
 const maxStateBytes = 64 * 1024 * 1024;
 
@@ -58,17 +59,25 @@ const schema = z.object({
 });
 export type JobState = z.infer<typeof schema>;
 
-/**
- * Replaces the state by rename, so that a reader sees the old or the new one. A job may have put something else there:
- * a FIFO would keep the writer waiting for ever.
- */
+/** Replaces the state by rename, so that a reader sees the old or the new one. */
 export async function writeJobState(directory: string, state: JobState): Promise<void> {
+  await draftJobState(directory, state);
+  await commitJobState(directory);
+}
+
+/** What needs room on the disk. A job may have put something else there: a FIFO would keep the writer waiting for ever. */
+export async function draftJobState(directory: string, state: JobState): Promise<void> {
   const folder = join(directory, stateFolder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const temporary = join(folder, `${fileName}.new`);
-  await rm(temporary, { recursive: true, force: true });
-  await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600, flag: "wx" });
-  await rename(temporary, join(folder, fileName));
+  const draft = join(folder, draftName);
+  await rm(draft, { recursive: true, force: true });
+  await writeFile(draft, `${JSON.stringify(state)}\n`, { mode: 0o600, flag: "wx" });
+}
+
+/** From now on the draft is the state. */
+export async function commitJobState(directory: string): Promise<void> {
+  const folder = join(directory, stateFolder);
+  await rename(join(folder, draftName), join(folder, fileName));
 }
 
 /** Undefined when there is none or it cannot be used. */

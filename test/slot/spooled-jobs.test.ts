@@ -49,14 +49,30 @@ test("a try goes on where the one before has got to: nothing is sent again, and 
   await using host = await JobHost.make({ "pool/1/video.ogv": "OggS" });
   let isFirstEnd = true;
   const { asked, free, jobs } = await spooled(host, ({ path }) => {
-    if (path === "jobs/12") return { job: { state: "done", result: "passed" } };
+    if (path === "jobs/12") return { job: { state: isFirstEnd ? "uploading" : "done", result: "passed" } };
     if (!path.endsWith("/set_done") || !isFirstEnd) return {};
     isFirstEnd = false;
     return away();
   });
   await free;
   expect(asked.filter((each) => each.endsWith("/artefact"))).toHaveLength(3);
-  expect(asked.slice(-2)).toEqual(["POST jobs/12/set_done", "GET jobs/12"]);
+  expect(asked.filter((each) => each.endsWith("/set_done"))).toHaveLength(1);
+  await jobs.stop();
+});
+
+test("a web UI that is still away is asked once at each try, not for each file", async () => {
+  await using host = await JobHost.make({
+    "pool/1/video.ogv": "OggS",
+    "pool/1/ulogs/a": "a",
+    "pool/1/ulogs/b": "b",
+  });
+  let triesAway = 3;
+  const { asked, free, jobs } = await spooled(host, () =>
+    triesAway-- > 0 ? away() : { job: { state: "running" } },
+  );
+  await free;
+  expect(asked.slice(0, 4)).toEqual(["GET jobs/12", "GET jobs/12", "GET jobs/12", "GET jobs/12"]);
+  expect(asked[4]).toBe("POST jobs/12/artefact");
   await jobs.stop();
 });
 

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import type { Context } from "../../context.ts";
 import { removeEntries } from "../../ops/remove-entries.ts";
 import { openInside } from "../../results/pool-file.ts";
-import { removeJobState, writeJobState } from "../state-file.ts";
+import { commitJobState, draftJobState, removeJobState, writeJobState } from "../state-file.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
@@ -17,6 +17,8 @@ export const spoolDisk = {
   rename,
   removeEntries,
   writeJobState,
+  draftJobState,
+  commitJobState,
   removeJobState,
 
   /** With those above it, for their owner only. One that is there already stays. */

@@ -49,12 +49,15 @@ async function fillAndCommit(
   context: Context,
 ): Promise<JobState> {
   const { disk, poolDirectory, entry } = taking;
-  // Before the first file goes: what is left could be taken for all of the job.
-  await writeState(disk, poolDirectory, { ...state, phase: "spooling" });
-  await disk.makeFolder(join(entry, stateFolder));
-  await fillEntry(taking, names, context);
   const committed: JobState = { ...state, phase: "delivering" };
-  await writeState(disk, entry, committed);
+  // Both before the first file goes: what is left could be taken for all of the job, and a disk that is full by then
+  // would keep what has gone from being delivered.
+  await disk.draftJobState(entry, committed);
+  await disk.writeJobState(poolDirectory, { ...state, phase: "spooling" });
+  await flushState(disk, poolDirectory);
+  await fillEntry(taking, names, context);
+  await disk.commitJobState(entry);
+  await flushState(disk, entry);
   // The entry's name, and those of the folders up to STATE, which may be new as well.
   let folder = entry;
   for (const _ of ["entry", "waiting", "instance", "spool", "state"]) {
@@ -65,8 +68,7 @@ async function fillAndCommit(
 }
 
 /** On disk afterwards, but for the name of its folder. */
-async function writeState(disk: SpoolDisk, directory: string, state: JobState): Promise<void> {
-  await disk.writeJobState(directory, state);
+async function flushState(disk: SpoolDisk, directory: string): Promise<void> {
   await disk.flushFile(directory, `${stateFolder}/job.json`);
   await disk.flushFolder(join(directory, stateFolder));
 }

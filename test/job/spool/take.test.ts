@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmod, mkdir, readdir, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type SpoolDisk, spoolDisk } from "../../../src/job/spool/spool-disk.ts";
-import { readJobState, writeJobState } from "../../../src/job/state-file.ts";
+import { readJobState } from "../../../src/job/state-file.ts";
 import { makeFifo } from "../../results/temporary-pool.ts";
 import { recordingContext } from "../job-host.ts";
 import {
@@ -159,12 +159,9 @@ test("logs that were begun anew after a crash do not take the place of those tha
   await using here = await TemporarySpool.make();
   const spool = here.open();
   const disk: Partial<SpoolDisk> = {
-    writeJobState: async (directory, state) => {
-      if (directory.startsWith(here.directory)) throw failure("ENOSPC", "no space left on device");
-      await writeJobState(directory, state);
-    },
+    commitJobState: () => Promise.reject(failure("EIO", "i/o error")),
   };
-  await expect(here.open({ disk }).take(here.ended(), recordingContext())).rejects.toThrow("ENOSPC");
+  await expect(here.open({ disk }).take(here.ended(), recordingContext())).rejects.toThrow("EIO");
   await here.pool.write({ "autoinst-log.txt": "only this line" });
   const { directory } = await spool.take(here.ended(), recordingContext());
   expect(await jobFilesIn(directory)).toEqual(neededFiles);
@@ -191,7 +188,7 @@ test.each(["same", "other"])("a power cut finds everything on disk: %s file syst
     expect(calls).toContain(call);
     return calls.lastIndexOf(call);
   };
-  const committed = place(`writeJobState ${entry.directory}`);
+  const committed = place(`commitJobState ${entry.directory}`);
   const gone = place(`removeJobState ${pool.directory}`);
   for (const name of Object.keys(neededFiles))
     expect(place(`flushFile ${entry.directory} ${name}`)).toBeLessThan(committed);
@@ -224,7 +221,7 @@ test("a spool that is no folder is named, with what to do; the pool keeps everyt
     ),
   );
   expect(await jobFilesIn(here.pool.directory)).toEqual(neededFiles);
-  expect(await readJobState(here.pool.directory)).toEqual({ ...endedJob, phase: "spooling" });
+  expect(await readJobState(here.pool.directory)).toEqual(endedJob);
 });
 
 test("a full disk is named, with what to do; a later try goes on", async () => {
@@ -244,6 +241,16 @@ test("a full disk is named, with what to do; a later try goes on", async () => {
   const { directory } = await here.open().take(here.ended(), recordingContext());
   expect(await jobFilesIn(directory)).toEqual(neededFiles);
 });
+
+test.each(["draftJobState", "writeJobState"] as const)(
+  "a disk that has no room for the state (%s): the pool keeps everything",
+  async (step) => {
+    await using here = await TemporarySpool.make();
+    const disk = { [step]: () => Promise.reject(failure("ENOSPC", "no space left on device")) };
+    await expect(here.open({ disk }).take(here.ended(), recordingContext())).rejects.toThrow("ENOSPC");
+    expect(await jobFilesIn(here.pool.directory)).toEqual(neededFiles);
+  },
+);
 
 test("aborted it throws the signal's reason, and a later try goes on", async () => {
   await using here = await TemporarySpool.make();
