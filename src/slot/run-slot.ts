@@ -51,6 +51,7 @@ async function serve(options: RunSlotOptions, lock: PoolLock): Promise<void> {
   if (problem !== undefined) log.warn(problem);
   const spooled = new SpooledJobs(spool, settings, { signal: stops.stop, log });
   await spooled.load();
+  spooled.warnOfUnserved();
   const slot = new Slot({ ...options, lock, spooled, work: workOn });
   const connectionSettings = { ...settings, registration: registrationOf(settings, facts) };
   // The connections outlive a request to stop: the end of the job goes through them.

@@ -43,6 +43,18 @@ export class SpooledJobs {
     return this.loading;
   }
 
+  /** Says which of them nobody takes, for whoever renames or removes a host. */
+  warnOfUnserved(): void {
+    const served = new Set(this.settings.hosts.map(({ name }) => name));
+    for (const { directory, state } of this.entries) {
+      if (served.has(state.host)) continue;
+      const { host, job } = state;
+      this.context.log.warn(
+        `The end of job ${job.id} waits in ${directory} for ${host}, which is no web UI host of this slot any more`,
+      );
+    }
+  }
+
   /** Ids of the jobs of a host that wait, the oldest first. */
   idsOf(host: string): readonly string[] {
     return this.of(host).map(({ state }) => String(state.job.id));

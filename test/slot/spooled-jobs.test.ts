@@ -90,6 +90,17 @@ test("what is delivered is off the list, although somebody looks what waits mean
   await jobs.stop();
 });
 
+test("what waits for a host that is not configured any more is named", async () => {
+  await using host = await JobHost.make();
+  const { free, jobs, lines } = await spooled(host, () => ({}));
+  jobs.warnOfUnserved();
+  expect(lines.join("\n")).toMatch(
+    /The end of job 12 waits in \S+ for double, which is no web UI host of this slot/,
+  );
+  await free;
+  await jobs.stop();
+});
+
 test("what cannot be removed is tried again, and not told again", async () => {
   await using host = await JobHost.make();
   let isFirst = true;

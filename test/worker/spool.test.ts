@@ -2,7 +2,7 @@
 // equals what it holds of the same job undisturbed, and the slot works for others meanwhile.
 import { describe, expect } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isUploading } from "../support/delivered.ts";
 import { type FakeJob, type FakeWebUi, fieldOf } from "../support/fake-web-ui.ts";
@@ -251,7 +251,7 @@ describe("nothing is spooled", () => {
       await letEnd(calm.worker);
       const { ui, worker } = host;
       const job = await runningJob(host);
-      await mkdir(join(spoolFolder(worker), "../.."), { recursive: true });
+      await rm(join(spoolFolder(worker), ".."), { recursive: true });
       await writeFile(join(spoolFolder(worker), ".."), "no folder");
       await ui.goAway();
       await letEnd(worker);

@@ -30,7 +30,7 @@ export class Spool {
   /** Entries that cannot be delivered and that the log has named. */
   private named = new Set<string>();
 
-  /** `directory`: STATE/spool/INSTANCE, made when it is needed. */
+  /** `directory`: STATE/spool/INSTANCE. */
   constructor(
     private readonly directory: string,
     private readonly limits: RefusedLimits,
