@@ -1,20 +1,20 @@
 // The work on what a slot has taken, from top to bottom: whether it may start, then each job in its turn (protocol 2.5
 // rules for grab_job, 3.4, 5).
-import { abortable } from "../abortable.ts";
 import { errorText } from "../errors.ts";
 import { type JobOutcome, outcome } from "../job/job-outcome.ts";
+import { JobStop } from "../job/job-stop.ts";
 import { nothingFound } from "../job/log-search.ts";
 import { formatReason } from "../job/reason.ts";
 import type { Ending } from "../job/stop-reason.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Connection, ConnectionState } from "../webui/connection.ts";
 import { setDone } from "../webui/jobs-api.ts";
-import { acceptedMessage } from "../webui/messages.ts";
+import { accept } from "./accept.ts";
 import type { Assignment } from "./assignment.ts";
 import type { Availability } from "./availability.ts";
 import type { WorkPlace, workOn } from "./current-job.ts";
 import type { IdlePowerOff } from "./idle-power-off.ts";
-import type { StartPermit } from "./start-throttle.ts";
+import { freePermit, type StartPermit } from "./start-throttle.ts";
 
 /** What of the slot is needed. */
 export interface WorkOffPlace extends WorkPlace {
@@ -46,10 +46,13 @@ export async function workOff(assignment: Assignment, place: WorkOffPlace): Prom
 
 /** Undefined: it was rejected, or the worker stops. */
 async function clearToStart(
-  { connection, jobIds, current }: Assignment,
+  assignment: Assignment,
   { availability, stops, reject, log }: WorkOffPlace,
 ): Promise<StartPermit | undefined> {
+  const { connection, jobIds, current } = assignment;
   const unavailable = await availability.check();
+  // It will not start, so nothing is needed for that.
+  if (stopOfWebUi(assignment)) return freePermit;
   if (stops.stop.aborted) {
     log.info(`Stopped before job ${current.job.id} was accepted`);
     return undefined;
@@ -71,6 +74,8 @@ async function takeTurn(
   const skipped = assignment.isFirst ? undefined : await whySkipped(assignment, place);
   if (skipped) return await skip(assignment, skipped, place, log);
   const accepted = await accept(assignment, place, log);
+  const stop = accepted === "dropped" && stopOfWebUi(assignment);
+  if (stop) return await skip(assignment, stop, place, log);
   if (accepted !== "accepted") return outcome(accepted);
   log.info(`Accepted job ${job.id} of ${assignment.host}`);
   return await begin(assignment, place, log, permit);
@@ -99,6 +104,15 @@ async function whySkipped({ turn }: Assignment, place: WorkOffPlace): Promise<En
   return turn.hasFailedParent ? { stopReason: "skipped" } : undefined;
 }
 
+/**
+ * A server that has stopped a job takes it for the slot's current one until it has its end, and would offer nothing more.
+ * After "quit" it schedules the job again.
+ */
+function stopOfWebUi({ current }: Assignment): Ending | undefined {
+  const stop: unknown = current.controller.signal.reason;
+  return stop instanceof JobStop && stop.stopReason !== "quit" ? { stopReason: stop.stopReason } : undefined;
+}
+
 async function skip(
   { current, connection }: Assignment,
   ending: Ending,
@@ -108,9 +122,8 @@ async function skip(
   const { job } = current;
   const about = { ...ending, hasStarted: false, baseState: { kind: "absent" }, log: nothingFound } as const;
   const reason = formatReason(about);
-  log.info(
-    `Skipping job ${job.id}${reason ? `: ${reason}` : ", as the job that it depends on has not passed"}`,
-  );
+  const why = ending.stopReason === "skipped" ? "the job that it depends on has not passed" : reason;
+  log.info(`Skipping job ${job.id}: ${why ?? ending.stopReason}`);
   try {
     const end = { result: "skipped", reason };
     // For the server the slot is free as soon as it has this.
@@ -120,34 +133,6 @@ async function skip(
     log.warn(`Unable to tell ${connection.host.name} that job ${job.id} is skipped: ${errorText(error)}`);
   }
   return outcome("told");
-}
-
-/**
- * Says so to the server. Of a queue, it is tried again when the websocket is back, a bounded number of times. "lost": the
- * server schedules the job again, "dropped": it was stopped before.
- */
-async function accept(
-  assignment: Assignment,
-  place: WorkOffPlace,
-  log: Logger,
-): Promise<"accepted" | "lost" | "dropped"> {
-  const { connection, current, isQueue, host } = assignment;
-  const { signal } = current.controller;
-  const { id } = current.job;
-  for (let triesLeft = isQueue ? place.settings.acceptAttempts : 1; !signal.aborted; ) {
-    if (connection.send(acceptedMessage(id))) return "accepted";
-    triesLeft--;
-    for (let state: ConnectionState = "failed"; state !== "connected" && triesLeft > 0; ) {
-      state = await abortable(place.nextState(host), signal).catch(() => "connected");
-      if (state === "disabled") triesLeft = 0;
-      if (state === "failed") triesLeft--;
-    }
-    if (triesLeft > 0) continue;
-    log.warn(`Job ${id} is not accepted: the websocket to ${host} is down`);
-    return "lost";
-  }
-  log.info("Stopped before it was accepted");
-  return "dropped";
 }
 
 function logOf({ current }: Assignment, { log }: WorkOffPlace): Logger {

@@ -29,7 +29,7 @@ function offered(ids: string, first: string): Row {
   ];
 }
 
-/** A job that has not begun is stopped without a word. */
+/** A job that has not begun is stopped when its turn to be accepted comes. */
 function stopped(command: string): Row {
   return [
     [`stops 1: ${command}`, atWork],
@@ -198,8 +198,11 @@ const sequences: readonly (readonly [SlotState, readonly string[], string])[] = 
   ["idle", ["job of an earlier start", "registration due"], "names 8"],
   ["idle", ["TERM", "job of an earlier start"], "-"],
   ["ended", ["grab_job 3", "grab_job 1"], "a: rejected 1 (already busy with job(s) 3)"],
-  ["ended", ["grab_job 3", "cancel 3", "job passed"], "-"],
-  ["accepting", ["cancel 1", "availability is known"], "-"],
+  // The server would keep the slot for a job that it has stopped until it has its end.
+  ["ended", ["grab_job 3", "cancel 3", "job passed"], "3 is skipped"],
+  ["accepting", ["cancel 1", "availability is known"], "1 is skipped"],
+  ["accepting", ["abort 1", "cancel 1", "availability is known"], "1 is skipped (abort)"],
+  ["accepting", ["quit 1", "availability is known"], "-"],
   ["accepting", ["TERM", "availability is known"], "over"],
   ["accepting", ["HUP", "availability is known"], "a: accepted 1; works on 1"],
   ["accepting", ["livelog_start 1", "availability is known"], "a: accepted 1; works on 1, with a viewer"],

@@ -70,6 +70,11 @@ const running = {
   abort: { ...sent("incomplete", `isotovideo abort: ${termText}`), ...none, pictures: all.pictures },
   quit: { ...sent("incomplete", quitText), isDuplicated: true, ...none, pictures: all.pictures },
 };
+const accepting = {
+  cancel: { ...skipped, ...none },
+  obsolete: { ...sent("skipped", "obsolete"), ...none },
+  abort: { ...sent("skipped", "abort"), ...none },
+};
 const setup = {
   cancel: { ...sent("user_cancelled"), ...none, logs: setupLogs },
   obsolete: { ...sent("incomplete", "obsolete", "1"), ...none, logs: setupLogs },
@@ -86,20 +91,19 @@ const pending = {
 
 /** What comes of a job that this happens to in that state (protocol 5, 8.2, 8.3). */
 const expected: Readonly<Record<State, Readonly<Record<Event, Outcome>>>> = {
+  // Not told the end of a job that it has stopped, the server would keep the slot for it.
   accepting: {
-    cancel: nothing,
-    obsolete: nothing,
-    abort: nothing,
+    ...accepting,
     quit: nothing,
-    "cancel, then cancel": nothing,
-    "abort, then cancel": nothing,
-    "cancel, then quit": nothing,
+    "cancel, then cancel": accepting.cancel,
+    "abort, then cancel": accepting.abort,
+    "cancel, then quit": accepting.cancel,
     TERM: nothing,
     HUP: untouched,
-    "cancel, then TERM": nothing,
+    "cancel, then TERM": accepting.cancel,
     "TERM, then cancel": nothing,
-    "cancel, then HUP": nothing,
-    "HUP, then cancel": nothing,
+    "cancel, then HUP": accepting.cancel,
+    "HUP, then cancel": accepting.cancel,
   },
   setup: {
     ...setup,
