@@ -31,4 +31,5 @@ export function create(finish: (code: ExitCode) => void): Command {
 const signalHelp = `
 Signals:
   TERM, INT  stop: jobs are ended, reported and scheduled again; a second one kills their processes at once
-  HUP        finish off: take nothing new, complete the current jobs, then stop`;
+  HUP        finish off: take nothing new, complete the current jobs, then stop
+  USR2       hand over: end at once; jobs that run go on, and the next start takes them over`;
