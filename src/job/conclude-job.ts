@@ -11,7 +11,6 @@ import type { JobInProgress } from "./job-in-progress.ts";
 import { endNotes } from "./job-log.ts";
 import { type JobOutcome, outcome } from "./job-outcome.ts";
 import { spoolEnd } from "./spool-end.ts";
-import { removeJobState } from "./state-file.ts";
 import type { Ending } from "./stop-reason.ts";
 
 /** Never throws. */
@@ -45,7 +44,7 @@ export async function deliverOrSpool(
   webUi.becomeImpatient(input.settings.own.spool.triesBefore);
   const delivered = await deliver(progress, ending, context);
   if (delivered !== "undelivered" && delivered.delivery !== "refused") {
-    await removeJobState(record.directory);
+    await record.remove();
     return delivered;
   }
   try {
@@ -55,7 +54,7 @@ export async function deliverOrSpool(
   } catch (error) {
     context.log.error(`Job ${input.job.id} cannot wait in the spool: ${errorText(error)}`);
     if (delivered !== "undelivered") {
-      await removeJobState(record.directory);
+      await record.remove();
       return delivered;
     }
   }
@@ -66,7 +65,7 @@ export async function deliverOrSpool(
     context.log.warn(`The end of job ${input.job.id} stays in the pool: the next start goes on with it`);
     return outcome("lost");
   }
-  await removeJobState(record.directory);
+  await record.remove();
   if (again !== "undelivered") return again;
   context.log.error(`Job ${input.job.id} could not be finished on the web UI`);
   return outcome("lost");

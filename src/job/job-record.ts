@@ -5,7 +5,7 @@ import type { Logger } from "../ops/log.ts";
 import type { Progress } from "../results/progress.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import type { Job } from "./job.ts";
-import { type JobState, writeJobState } from "./state-file.ts";
+import { type JobState, removeJobState, writeJobState } from "./state-file.ts";
 import type { Ending } from "./stop-reason.ts";
 
 export function newJobState(job: Job, webUi: WebUi, now = Date.now()): JobState {
@@ -22,6 +22,7 @@ export function newJobState(job: Job, webUi: WebUi, now = Date.now()): JobState 
 
 export class JobRecord {
   private saving: Promise<void> = Promise.resolve();
+  private isRemoved = false;
 
   /** `directory`: the pool, or an entry of the spool. */
   constructor(
@@ -56,7 +57,19 @@ export class JobRecord {
     return this.state.delivered?.includes(what) ?? false;
   }
 
+  /** Nothing is left to be done for the job. What is told later is not recorded any more: it would count as a job left. */
+  async remove(): Promise<void> {
+    this.isRemoved = true;
+    await this.saving;
+    await removeJobState(this.directory).catch((error) =>
+      this.log.error(
+        `Unable to remove the state of the job, which the next start looks at: ${errorText(error)}`,
+      ),
+    );
+  }
+
   private write(changes: Partial<JobState>): Promise<void> {
+    if (this.isRemoved) return Promise.resolve();
     const state = { ...this.state, ...changes };
     this.state = state;
     this.saving = this.saving

@@ -26,6 +26,7 @@ export async function spoolEnd(
     () => false,
   );
   const entry = await spool.take({ poolDirectory, state: record.state, isVarsRedacted }, context);
+  await record.remove();
   if (refusedBecause === undefined) context.log.warn(`The end of the job waits in ${entry.directory}`);
   else await spool.refuse(entry, refusedBecause, context);
   return entry;

@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { stateFolder } from "../isotovideo/pool-state.ts";
+import { removeEntries } from "../ops/remove-entries.ts";
 import { readInside } from "../results/pool-file.ts";
 import { progressSchema } from "../results/progress.ts";
 import { type Ending, stopReasons } from "./stop-reason.ts";
@@ -91,5 +92,5 @@ export async function readJobState(directory: string): Promise<JobState | undefi
 }
 
 export async function removeJobState(directory: string): Promise<void> {
-  await rm(join(directory, stateFolder), { recursive: true, force: true });
+  await removeEntries(directory, [stateFolder]);
 }
