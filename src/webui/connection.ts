@@ -42,7 +42,7 @@ export interface Connection {
   send(message: WorkerMessage): boolean;
   /** Asks the peer how it is, sends that, and counts the interval anew. Does nothing while the websocket is down. */
   sendStatusNow(): void;
-  /** Drops the websocket: the registration that follows tells the server which jobs the slot still has. */
+  /** Drops the websocket: the registration that follows at once tells the server which jobs the slot still has. */
   reconnect(): void;
   /** Goes offline on purpose: says so if it can, closes, and resolves when that is done. */
   quit(): Promise<void>;
@@ -69,6 +69,7 @@ class MaintainedConnection implements Connection {
   private readonly goodbye = new AbortController();
   /** While the websocket is up. */
   private live: { readonly socket: WorkerSocket; readonly statuses: StatusMessages } | undefined;
+  private isReconnecting = false;
 
   constructor(client: RestClient, peer: Peer, settings: ConnectionSettings, context: Context) {
     this.client = client;
@@ -112,6 +113,10 @@ class MaintainedConnection implements Connection {
       this.sendStatusNow();
       const { code, reason } = await closed;
       signal.throwIfAborted();
+      if (this.isReconnecting) {
+        this.isReconnecting = false;
+        return 0;
+      }
       const end = `finished by remote side with code ${code}, ${reason || "no reason"}`;
       throw new WebSocketError(`Websocket connection to ${url} ${end}`, undefined);
     } catch (error) {
@@ -190,7 +195,9 @@ class MaintainedConnection implements Connection {
   }
 
   reconnect(): void {
-    this.live?.socket.close();
+    if (!this.live) return;
+    this.isReconnecting = true;
+    this.live.socket.close();
   }
 
   async quit(): Promise<void> {

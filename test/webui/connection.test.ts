@@ -136,6 +136,17 @@ describe.each([2023, 2026] as const)("with the server of %d", (generation) => {
     );
   });
 
+  test("told to, it registers again at once, and says nothing of a loss", async () => {
+    const connection = connect({ connectIntervalMs: 100_000 });
+    await ui.registered();
+    peer.current = ["12"];
+    connection.reconnect();
+    await peer.reaches("connected", 2);
+    expect(peer.states).toEqual(["registering", "connected", "registering", "connected"]);
+    expect(registrations().at(-1)!.query.getAll("job_id")).toEqual(["12"]);
+    expect(context.entries.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
   test("an error of the websocket is remembered until the next upgrade", async () => {
     connect();
     await ui.registered();

@@ -85,19 +85,6 @@ describe("a message of the web UI", () => {
     );
 
   test(
-    "a queue is rejected by the ids of its jobs",
-    async () => {
-      const { ui, workerId } = await openHost();
-      const data = { 81: { id: 81, settings: {} }, 82: { id: 82, settings: {} } };
-      ui.send(workerId, { type: "grab_jobs", job_info: { ids: ["82", "81"], data, sequence: [81, 82] } });
-      const { value } = await rejected(ui, 81);
-      expect([...(value["job_ids"] as unknown[])].map(String).sort()).toEqual(["81", "82"]);
-      await finishesNextJob(ui);
-    },
-    testMs,
-  );
-
-  test(
     "too big for a job: the job is rejected with the size, the connection stays",
     async () => {
       const { ui, worker } = await openHost();
