@@ -18,7 +18,7 @@ export async function spoolEnd(
   record: JobRecord,
   refusedBecause: string | undefined,
   context: Context,
-): Promise<SpoolEntry> {
+): Promise<void> {
   const poolDirectory = record.directory;
   await record.save("spooling");
   const isVarsRedacted = await redactVarsFile(poolDirectory, context).then(
@@ -28,8 +28,18 @@ export async function spoolEnd(
   const entry = await spool.take({ poolDirectory, state: record.state, isVarsRedacted }, context);
   await record.remove();
   if (refusedBecause === undefined) context.log.warn(`The end of the job waits in ${entry.directory}`);
-  else await spool.refuse(entry, refusedBecause, context);
-  return entry;
+  else await putAside(spool, entry, refusedBecause, context);
+}
+
+/** What the web UI refuses for good. Throws `SpoolError`. */
+export async function putAside(
+  spool: Spool,
+  entry: SpoolEntry,
+  why: string,
+  context: Context,
+): Promise<void> {
+  const kept = await spool.refuse(entry, why, context);
+  context.log.error(kept === undefined ? "Its results are not kept" : `Its results are kept in ${kept}`);
 }
 
 /** Never throws. */

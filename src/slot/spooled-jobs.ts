@@ -5,7 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
 import { Spool, type SpoolEntry } from "../job/spool/spool.ts";
-import { deliverEntry } from "../job/spool-end.ts";
+import { deliverEntry, putAside } from "../job/spool-end.ts";
 import { sleep } from "../sleep.ts";
 import type { Connection } from "../webui/connection.ts";
 
@@ -134,10 +134,7 @@ export class SpooledJobs {
       if (delivered.delivery === "told") {
         log.info(`Delivered from the spool to ${state.host}`);
         await this.spool.remove(entry, context);
-      } else {
-        const kept = await this.spool.refuse(entry, delivered.why ?? delivered.delivery, context);
-        log.error(kept === undefined ? "Its results are not kept" : `Its results are kept in ${kept}`);
-      }
+      } else await putAside(this.spool, entry, delivered.why ?? delivered.delivery, context);
       return true;
     } catch (error) {
       log.error(errorText(error));

@@ -91,3 +91,15 @@ test("an end that is on its way to the spool when the time to stop is over goes 
   expect(await Bun.file(join(entry.directory, "video.ogv")).text()).toBe("OggS");
   expect(await readJobState(host.pool)).toBeUndefined();
 });
+
+test("what the web UI refuses is put aside, and the log says where and why", async () => {
+  await using host = await JobHost.make({ "pool/1/video.ogv": "OggS" });
+  const { end, lines } = await conclude(host, {
+    call: () => Promise.reject(new ApiError("404 response: No worker assigned", 404)),
+  });
+  expect(end).toMatchObject({ delivery: "refused", why: "404 response: No worker assigned" });
+  const [, kept = ""] = /Its results are kept in (\S+)/.exec(lines.join("\n")) ?? [];
+  expect(await Bun.file(join(kept, "video.ogv")).text()).toBe("OggS");
+  expect(await Bun.file(join(kept, "refused.txt")).text()).toContain("404 response: No worker assigned");
+  expect(await readJobState(host.pool)).toBeUndefined();
+});
