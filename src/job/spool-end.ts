@@ -42,11 +42,14 @@ export async function putAside(
   context.log.error(kept === undefined ? "Its results are not kept" : `Its results are kept in ${kept}`);
 }
 
-/** Never throws. */
+/** Never throws. `isEnded` is called when the web UI is about to be told the end. */
 export async function deliverEntry(
   { directory, state }: SpoolEntry,
-  webUi: WebUi,
-  settings: Settings,
+  {
+    webUi,
+    settings,
+    isEnded,
+  }: { readonly webUi: WebUi; readonly settings: Settings; readonly isEnded: () => void },
   context: Context,
 ): Promise<DeliveredEnd> {
   const patience = new JobWebUi(webUi);
@@ -60,7 +63,7 @@ export async function deliverEntry(
     jobLog = await openJobLog(directory, settings.logLevel, { isContinued: true });
     const reporter = state.run && reporterOf(record, { jobId, webUi: patience, settings });
     const log = context.log.also(jobLog.sink);
-    const ended = { jobId, webUi: patience, settings, record, jobLog, reporter };
+    const ended = { jobId, webUi: patience, settings, record, jobLog, reporter, isEnded };
     return await deliverEnd(ended, state.ending ?? { stopReason: "died" }, { ...context, log });
   } catch (error) {
     context.log.error(`Unable to deliver ${directory}: ${errorText(error)}`);

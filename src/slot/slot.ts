@@ -142,7 +142,7 @@ export class Slot implements Peer, CommandedSlot {
       jobIds,
       host: connection.host.name,
       isClosing: this.isClosing,
-      undelivered: spooled.idsOf(connection.host.name)[0],
+      undelivered: spooled.undeliveredOf(connection.host.name),
       unavailable: this.availability.last?.reason,
       current: assignment && {
         id: assignment.current.job.id,

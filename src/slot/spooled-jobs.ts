@@ -25,6 +25,8 @@ export class SpooledJobs {
   private loading: Promise<void> = Promise.resolve();
   private readonly lines = new Map<string, Line>();
   private readonly stopping = new AbortController();
+  /** Directories of entries whose `set_done` is on its way: for the server the slot is free as soon as it has that. */
+  private readonly told = new Set<string>();
   private readonly context: Context;
 
   constructor(
@@ -58,6 +60,12 @@ export class SpooledJobs {
   /** Ids of the jobs of a host that wait, the oldest first. */
   idsOf(host: string): readonly string[] {
     return this.of(host).map(({ state }) => String(state.job.id));
+  }
+
+  /** A job of a host that keeps it from getting another one done: not one whose end the host is just being told. */
+  undeliveredOf(host: string): string | undefined {
+    const entry = this.of(host).find(({ directory }) => !this.told.has(directory));
+    return entry && String(entry.state.job.id);
   }
 
   /** The job whose end is delivered next, as it was received. */
@@ -128,8 +136,16 @@ export class SpooledJobs {
     const log = this.context.log.with({ job: String(state.job.id) });
     const context = { ...this.context, log };
     connection.client.workerId ??= state.workerId;
-    const delivered = await deliverEntry(entry, connection.client, this.settings, context);
-    if (delivered === "undelivered") return false;
+    const isEnded = () => void this.told.add(entry.directory);
+    const delivered = await deliverEntry(
+      entry,
+      { settings: this.settings, webUi: connection.client, isEnded },
+      context,
+    );
+    if (delivered === "undelivered") {
+      this.told.delete(entry.directory);
+      return false;
+    }
     try {
       if (delivered.delivery === "told") {
         log.info(`Delivered from the spool to ${state.host}`);

@@ -19,6 +19,7 @@ import {
   waits,
   worksOn,
 } from "../support/spooled-jobs.ts";
+import { plainJob } from "../support/temporary-worker.ts";
 import {
   openHost,
   openWebUi,
@@ -189,6 +190,26 @@ describe("while the end of a job waits", () => {
       expectOneEnd(ui, job);
       await ui.message({ type: "worker_status", status: "free" }, { from: ui.now });
       await worksOn(ui);
+    },
+    testMs,
+  );
+
+  sideBySide(
+    "its next job is taken as soon as it is being told the end (field lesson 2)",
+    async () => {
+      const host = await openHost(spoolingOptions);
+      const { ui, worker, workerId } = host;
+      const job = await spooledJob(host);
+      const answering = Promise.withResolvers<void>();
+      ui.fault(/set_done/, { until: answering.promise });
+      await ui.comeBack();
+      await ui.request(/set_done/, { from: ui.now });
+      await worker.awaitLog(/Registered and connected[\s\S]*Registered and connected/);
+      const next = ui.offer(plainJob, workerId);
+      await ui.message({ type: "accepted", jobid: next.id });
+      answering.resolve();
+      await ui.setDone(next.id);
+      expect([job.result, next.result]).toEqual(["passed", "passed"]);
     },
     testMs,
   );
