@@ -2,6 +2,7 @@
 // nothing.
 import { errorText } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
+import type { LivePlace } from "../results/live-view.ts";
 import type { Progress } from "../results/progress.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import type { Job } from "./job.ts";
@@ -47,6 +48,15 @@ export class JobRecord {
   /** What the server has been told of the results so far. */
   reported(reported: Progress): Promise<void> {
     return this.write({ reported });
+  }
+
+  /** To viewers. */
+  shown(shown: LivePlace): Promise<void> {
+    return this.write({ shown });
+  }
+
+  developerCame(): Promise<void> {
+    return this.write({ hasDeveloper: true });
   }
 
   delivered(what: string): Promise<void> {

@@ -15,7 +15,7 @@ export function reporterOf(
     readonly audience?: Audience;
   },
 ): Reporter {
-  const { run, workerId, reported } = record.state;
+  const { run, workerId, reported, shown } = record.state;
   return new Reporter({
     audience: new Audience(),
     ...target,
@@ -27,5 +27,7 @@ export function reporterOf(
     },
     ...(reported && { reported }),
     onReported: (progress) => void record.reported(progress),
+    ...(shown && { shown }),
+    onShown: (place) => void record.shown(place),
   });
 }

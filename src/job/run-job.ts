@@ -4,6 +4,7 @@ import { abortable, outliving } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError, errorText, SetupFailure } from "../errors.ts";
 import { type IsotovideoEnd, type IsotovideoRun, startIsotovideo } from "../isotovideo/start.ts";
+import type { Audience } from "../results/audience.ts";
 import type { ReportEnd, Reporter } from "../results/reporter.ts";
 import { concludeJob } from "./conclude-job.ts";
 import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
@@ -80,9 +81,20 @@ export async function report(
   const { job, audience, settings } = input;
   input.entered("running");
   input.hasStarted({ ...job.received, URL: record.state.run?.commandServerUrl });
+  keepDeveloper(audience, record);
   const reporter = reporterOf(record, { jobId: job.id, webUi, settings, audience });
   progress.reporter = reporter;
   return await withDeadline(limitMs, context, (inner) => watch(isotovideo, reporter, inner));
+}
+
+/** Over starts of the worker: the server tells it once. */
+function keepDeveloper(audience: Audience, record: JobRecord): void {
+  if (record.state.hasDeveloper) audience.developerCame();
+  const note = () => {
+    if (audience.hasDeveloper && !record.state.hasDeveloper) void record.developerCame();
+  };
+  note();
+  audience.onChange(note);
 }
 
 /** Until isotovideo ends, the server gives the job up or the signal is aborted. A post under way is let finish. */

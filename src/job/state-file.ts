@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { stateFolder } from "../isotovideo/pool-state.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
+import { livePlaceSchema } from "../results/live-view.ts";
 import { readInside } from "../results/pool-file.ts";
 import { progressSchema } from "../results/progress.ts";
 import { type Ending, stopReasons } from "./stop-reason.ts";
@@ -53,6 +54,10 @@ const schema = z.object({
     .optional(),
   /** What the server has been told of the results. */
   reported: progressSchema.optional(),
+  /** What viewers have been shown. */
+  shown: livePlaceSchema.optional(),
+  /** A developer has come: the server tells it once. */
+  hasDeveloper: z.boolean().optional(),
   /** Why the job ends. */
   ending: endingSchema.optional(),
   /** What the server has got for good at the end of the job; each is sent once. */

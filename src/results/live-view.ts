@@ -1,8 +1,9 @@
 // What viewers of a running job see: its logs and its screen, as far as the server has not got them yet (protocol 7).
 // Reads only; nothing is sent here.
+import { z } from "zod";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
-import { type LogLook, LogTail } from "./log-tail.ts";
+import { type LogLook, LogTail, logPlaceSchema } from "./log-tail.ts";
 import { isBareName, openInside, PoolFileError, readLinkInside, readWhole } from "./pool-file.ts";
 
 /** What a status post says on top while somebody watches. */
@@ -27,6 +28,10 @@ const screenFolder = "qemuscreenshot";
 /** A bigger picture of the screen is left out. */
 const maxScreenBytes = 10 * 1024 * 1024;
 
+/** How far the server has got them, as plain data: it appends, so a later start goes on from there. */
+export const livePlaceSchema = z.object({ logs: z.record(z.string(), logPlaceSchema), screen: z.string() });
+export type LivePlace = Readonly<z.infer<typeof livePlaceSchema>>;
+
 interface Screen {
   readonly name: string;
   /** Base64. */
@@ -36,13 +41,24 @@ interface Screen {
 export class LiveView {
   private readonly poolDirectory: string;
   private readonly tails: readonly (readonly [key: string, tail: LogTail])[];
-  private lastScreen = "";
+  private lastScreen: string;
   /** Files that were warned about: each look would find the same. */
   private readonly warned = new Set<string>();
 
-  constructor(poolDirectory: string) {
+  constructor(poolDirectory: string, from?: LivePlace) {
     this.poolDirectory = poolDirectory;
-    this.tails = Object.entries(logs).map(([key, name]) => [key, new LogTail(poolDirectory, name)]);
+    this.lastScreen = from?.screen ?? "";
+    this.tails = Object.entries(logs).map(([key, name]) => [
+      key,
+      new LogTail(poolDirectory, name, from?.logs[key]),
+    ]);
+  }
+
+  get place(): LivePlace {
+    return {
+      logs: Object.fromEntries(this.tails.map(([key, { place }]) => [key, place])),
+      screen: this.lastScreen,
+    };
   }
 
   async look(context: Context): Promise<LiveParts> {

@@ -1,4 +1,5 @@
 // A log of the pool as viewers follow it: each piece begins where the last one ended that the server has got.
+import { z } from "zod";
 import { openInside, readAt } from "./pool-file.ts";
 
 /** Bytes of a log as text: one character U+0000 to U+00FF per byte, as the server expects it (protocol 7). */
@@ -15,16 +16,25 @@ export interface LogLook {
 }
 
 const maxPieceBytes = 100_000;
-const start = { inode: undefined, offset: 0 };
+/** How far a log has got to the server. */
+export const logPlaceSchema = z.object({ inode: z.number().optional(), offset: z.number() });
+export type LogPlace = Readonly<z.infer<typeof logPlaceSchema>>;
+
+const start: LogPlace = { offset: 0 };
 
 export class LogTail {
   readonly name: string;
   private readonly poolDirectory: string;
-  private place: { readonly inode: number | undefined; readonly offset: number } = start;
+  private current: LogPlace;
 
-  constructor(poolDirectory: string, name: string) {
+  constructor(poolDirectory: string, name: string, from: LogPlace = start) {
     this.poolDirectory = poolDirectory;
     this.name = name;
+    this.current = from;
+  }
+
+  get place(): LogPlace {
+    return this.current;
   }
 
   /** What comes next, from the start again when the file was truncated or replaced. Throws `PoolFileError`. */
@@ -39,9 +49,9 @@ export class LogTail {
     return this.lookThatLeadsTo(piece, { inode, offset: offset + bytes.length });
   }
 
-  private lookThatLeadsTo(piece: LogLook["piece"], place: LogTail["place"]): LogLook {
+  private lookThatLeadsTo(piece: LogLook["piece"], place: LogPlace): LogLook {
     const taken = () => {
-      this.place = place;
+      this.current = place;
     };
     return { piece, taken };
   }

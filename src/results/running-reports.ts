@@ -6,13 +6,17 @@ import { ApiError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
 import type { Audience } from "./audience.ts";
 import { LiveLogFile } from "./live-log-file.ts";
-import { LiveView, noLiveParts } from "./live-view.ts";
+import { type LivePlace, LiveView, noLiveParts } from "./live-view.ts";
 import type { ResultUploads } from "./result-uploads.ts";
 import { isForLackOfModules, type StatusPosts, type StatusPostsOptions } from "./status-posts.ts";
 import { maxPartingMs, UploadRounds } from "./upload-rounds.ts";
 
 export interface RunningReportsOptions extends StatusPostsOptions {
   readonly audience: Audience;
+  /** What an earlier reporter of this job had shown to viewers. */
+  readonly shown?: LivePlace;
+  /** Called when viewers have been shown more: for a later start. */
+  readonly onShown?: (shown: LivePlace) => void;
 }
 
 /** Why the periodic posts have ended. */
@@ -39,7 +43,7 @@ export class RunningReports {
     private readonly posts: StatusPosts,
     uploads: ResultUploads,
   ) {
-    this.liveView = new LiveView(options.poolDirectory);
+    this.liveView = new LiveView(options.poolDirectory, options.shown);
     this.liveLogFile = new LiveLogFile(options.poolDirectory);
     this.uploadRounds = new UploadRounds(options, options.audience, uploads);
   }
@@ -116,7 +120,8 @@ export class RunningReports {
   private async postOnce(context: Context): Promise<ReportEnd | PostOutcome> {
     const post = await this.posts.next(false, context);
     if (post === undefined) return { why: "no tests scheduled" };
-    const live = this.options.audience.isWatched ? await this.liveView.look(context) : noLiveParts;
+    const isWatched = this.options.audience.isWatched;
+    const live = isWatched ? await this.liveView.look(context) : noLiveParts;
     const whole = { ...post, status: { ...post.status, ...live.status } };
     try {
       // A post given up could be handled by the server after the last one of the job.
@@ -124,6 +129,7 @@ export class RunningReports {
         this.posts.send(whole, { tries: 1 }, { ...context, signal }),
       );
       live.taken();
+      if (isWatched) this.options.onShown?.(this.liveView.place);
       this.uploadRounds.start(post, known, context);
       return "posted";
     } catch (error) {

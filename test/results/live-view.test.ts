@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { mkdir, rename, symlink, unlink } from "node:fs/promises";
-import { LiveView } from "../../src/results/live-view.ts";
+import { appendFile, mkdir, rename, symlink, unlink } from "node:fs/promises";
+import { LiveView, livePlaceSchema } from "../../src/results/live-view.ts";
 import { makeFifo, TemporaryPool } from "./temporary-pool.ts";
 import { recordingContext } from "./web-ui-double.ts";
 
@@ -70,6 +70,21 @@ test("a picture is sent once, and again as long as the server has not got it", a
   expect(await look(true)).toBeUndefined();
   await pointTo(pool, "2.png");
   expect(await look(true)).toBeUndefined();
+});
+
+test("a later start goes on where the one before has got to", async () => {
+  await using pool = await TemporaryPool.make({ serial0: "one" });
+  await show(pool, "1.png");
+  const before = new LiveView(pool.directory);
+  (await before.look(recordingContext())).taken();
+  await pool.write({ "virtio_console.log": "terminal" });
+  await appendFile(pool.path("serial0"), " two");
+  const place = livePlaceSchema.parse(JSON.parse(JSON.stringify(before.place)));
+  expect((await new LiveView(pool.directory, place).look(recordingContext())).status).toEqual({
+    ...noLogs,
+    serial_log: { offset: 3, data: " two" },
+    serial_terminal: { offset: 0, data: "terminal" },
+  });
 });
 
 test("a picture that is gone is left out without a word", async () => {

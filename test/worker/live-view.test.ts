@@ -10,6 +10,7 @@ import {
   openHost,
   openWebUi,
   openWorker,
+  startAgain,
   stopHostsAfterEach,
 } from "../support/worker-host.ts";
 
@@ -90,6 +91,41 @@ test(
     expect(statuses(ui, job).every(isLive)).toBe(true);
     ui.cancel(job);
     await ui.setDone(job.id);
+  },
+  testMs,
+);
+
+test(
+  "the next start of the worker shows viewers nothing twice, and tells a developer who came before it",
+  async () => {
+    const ui = await openWebUi();
+    ui.state.servicePortDelta = 0;
+    const worker = await openWorker(ui, onlyWatched);
+    const workerId = await ui.registered();
+    const job = ui.offer(lingeringJob);
+    await ui.request(() => statuses(ui, job).length === 1);
+    for (const type of ["livelog_start", "developer_session_start"])
+      ui.send(workerId, { type, jobid: job.id });
+    const progress = /^POST \/liveviewhandler\/api\/v1\/jobs\/\d+\/upload_progress/;
+    await ui.request(progress);
+    await ui.request(() => screens(statuses(ui, job)).length >= 2);
+    worker.kill("SIGUSR2");
+    expect(await worker.exit()).toEqual({ code: 0, signal: null });
+
+    const from = ui.now;
+    startAgain(worker);
+    ui.send(await ui.registered({ from }), { type: "livelog_start", jobid: job.id });
+    await ui.request(progress, { from });
+    const { length } = statuses(ui, job).filter(isLive);
+    await ui.request(() => statuses(ui, job).filter(isLive).length >= length + 2);
+    ui.cancel(job);
+    await ui.setDone(job.id);
+    const posts = statuses(ui, job);
+    expect(received(posts, "serial_log")).toBe("serial line\n");
+    const log = received(posts, "log");
+    expect(job.files.get("autoinst-log.txt")?.toString("latin1")).toStartWith(log);
+    const names = screens(posts).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
   },
   testMs,
 );
