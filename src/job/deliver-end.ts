@@ -1,35 +1,20 @@
 // Tells the web UI the end of a job of which nothing runs any more, from what a directory holds, the pool or an entry of
 // the spool (protocol 8.1, steps 3 to 6). Repeated after any interruption: what the server has got is not sent again.
-import { join } from "node:path";
-import type { Settings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import { ApiError, errorText } from "../errors.ts";
 import { uploadJobFiles } from "../results/job-files.ts";
 import type { Reporter } from "../results/reporter.ts";
-import { readBaseState } from "../results/state-files.ts";
-import { sleep } from "../sleep.ts";
-import { duplicateJob, getJob, type JobEnd, setDone } from "../webui/jobs-api.ts";
-import type { WebUi } from "../webui/web-ui.ts";
-import { autoinstLogName, type JobLog } from "./job-log.ts";
+import { duplicateJob, getJob } from "../webui/jobs-api.ts";
+import type { JobLog } from "./job-log.ts";
 import { type JobOutcome, outcome } from "./job-outcome.ts";
-import type { JobRecord } from "./job-record.ts";
-import { nothingFound, searchLog } from "./log-search.ts";
-import { dependsOnLog, formatReason } from "./reason.ts";
 import { redactVarsFile } from "./redact.ts";
-import { conclusions, type Ending, resultToSend } from "./stop-reason.ts";
+import { type ConcludedJob, endSent, sendEnd, throwIfScheduled } from "./send-end.ts";
+import { conclusions, type Ending } from "./stop-reason.ts";
 
-export interface EndedJob {
-  /** Digits. */
-  readonly jobId: string;
-  readonly webUi: WebUi;
-  readonly settings: Settings;
-  /** Of the directory that everything is in. */
-  readonly record: JobRecord;
+export interface EndedJob extends ConcludedJob {
   readonly jobLog: Pick<JobLog, "announceUpload">;
   /** There if isotovideo was started. */
   readonly reporter: Reporter | undefined;
-  /** The web UI is about to be told: for it the slot is free from now on. */
-  readonly isEnded?: () => void;
 }
 
 /** "undelivered": the web UI is away, or there was no time; what is left can be delivered later. */
@@ -44,7 +29,7 @@ export async function deliverEnd(ended: EndedJob, ending: Ending, context: Conte
       if (state === "done") return told(ending, result);
     }
     const final = await deliverResults(ended, ending, context).catch((error) => afterFault(error, context));
-    return told(ending, await finish(ended, final, context));
+    return told(ending, await sendEnd(ended, final, context));
   } catch (error) {
     const isOurs = !(error instanceof ApiError) && !context.signal.aborted;
     if (isOurs) logFault(error, context);
@@ -67,8 +52,7 @@ function logFault(error: unknown, { log }: Context): void {
   log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
 }
 
-/** In the record of what was delivered: `set_done` was sent, whatever came of it. */
-const endSent = "set_done";
+/** In the record of what was delivered. */
 const duplicated = "duplicate";
 
 function told({ stopReason }: Ending, result: string | undefined): JobOutcome {
@@ -103,11 +87,6 @@ async function throwIfGivenUp({ jobId, webUi }: EndedJob, context: Context): Pro
   throwIfScheduled(state);
 }
 
-/** `set_done` could come when the job has been assigned anew, also to this slot, and would end it. */
-function throwIfScheduled(state: string): void {
-  if (state === "scheduled") throw new ApiError("it has been scheduled again there", 400);
-}
-
 function uploadFiles(
   { jobId, webUi, settings, record, jobLog }: EndedJob,
   withAssets: boolean,
@@ -138,50 +117,5 @@ async function duplicate({ jobId, webUi, record }: EndedJob, context: Context): 
   } catch (error) {
     if (!(error instanceof ApiError) || error.isAway) throw error;
     context.log.error(`Unable to duplicate job ${jobId}: ${error.message}`);
-  }
-}
-
-/** Makes the reason out and sends it with the result; resolves with what the server has stored. */
-async function finish(ended: EndedJob, ending: Ending, context: Context): Promise<string | undefined> {
-  const { jobId, webUi, settings, record } = ended;
-  const { stopReason } = ending;
-  const { maxResultFileBytes: maxFileBytes } = settings.own.limits;
-  const poolDirectory = record.directory;
-  const baseState = await readBaseState({ poolDirectory, maxFileBytes }, context.log);
-  const reason = formatReason({
-    ...ending,
-    hasStarted: record.state.run !== undefined,
-    apiError: ending.apiError ?? webUi.errors.text(),
-    baseState,
-    log: dependsOnLog({ stopReason, baseState })
-      ? await searchLog(join(poolDirectory, autoinstLogName), context.signal)
-      : nothingFound,
-  });
-  const result = resultToSend(stopReason, baseState);
-  context.log.info(`Job ${jobId} ends: ${result ?? "result by its modules"}${reason ? ` (${reason})` : ""}`);
-  const { newbuild } = conclusions[stopReason];
-  ended.isEnded?.();
-  await record.delivered(endSent);
-  return await sendResult(ended, { result, reason, newbuild }, context);
-}
-
-/**
- * Repeated until the server has answered, but only after asking whether it took effect: the server fires its hooks at
- * each call.
- */
-async function sendResult(ended: EndedJob, end: JobEnd, context: Context): Promise<string | undefined> {
-  const { jobId, webUi, settings } = ended;
-  for (let triesLeft = settings.restTries - 1; ; triesLeft--) {
-    try {
-      return (await setDone(webUi, jobId, end, context)).result;
-    } catch (error) {
-      context.signal.throwIfAborted();
-      if (!(error instanceof ApiError) || error.isFinal || triesLeft <= 0) throw error;
-      context.log.warn(`The web UI has not confirmed the end of job ${jobId}: ${error.message}`);
-      await sleep(webUi.host.retryDelayMs, context.signal);
-      const { state, result } = await getJob(webUi, jobId, context);
-      if (state === "done") return result;
-      throwIfScheduled(state);
-    }
   }
 }
