@@ -5,7 +5,7 @@ import { basename, isAbsolute, join, normalize } from "node:path";
 import { errorText } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
-import { runningQemu } from "./left-over-qemu.ts";
+import { runningQemu } from "./availability/left-over-qemu.ts";
 import { packageListFile } from "./package-list.ts";
 import type { PoolLock } from "./pool-lock.ts";
 

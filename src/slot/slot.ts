@@ -14,13 +14,13 @@ import {
   type WorkerStatusMessage,
 } from "../webui/messages.ts";
 import { Assignment } from "./assignment.ts";
-import { Availability } from "./availability.ts";
+import { Availability } from "./availability/availability.ts";
+import { StartThrottle } from "./availability/start-throttle.ts";
 import { type CommandedSlot, obey } from "./commands.ts";
 import type { WorkPlace } from "./current-job.ts";
 import { IdlePowerOff } from "./idle-power-off.ts";
 import { answerOffer } from "./offer.ts";
 import type { SpooledJobs } from "./spooled-jobs.ts";
-import { StartThrottle } from "./start-throttle.ts";
 import { type WorkOffPlace, workOff } from "./work-off.ts";
 
 export interface SlotOptions extends Omit<WorkPlace, "spool"> {

@@ -11,10 +11,10 @@ import type { Connection, ConnectionState } from "../webui/connection.ts";
 import { setDone } from "../webui/jobs-api.ts";
 import { accept } from "./accept.ts";
 import type { Assignment } from "./assignment.ts";
-import type { Availability } from "./availability.ts";
+import type { Availability } from "./availability/availability.ts";
+import { freePermit, type StartPermit } from "./availability/start-throttle.ts";
 import type { WorkPlace, workOn } from "./current-job.ts";
 import type { IdlePowerOff } from "./idle-power-off.ts";
-import { freePermit, type StartPermit } from "./start-throttle.ts";
 
 /** What of the slot is needed. */
 export interface WorkOffPlace extends WorkPlace {

@@ -1,10 +1,10 @@
 // Whether the Open vSwitch service that jobs of class `tap` need is on the system bus (protocol 3.3 no. 5). A host
 // without a bus, or without a program to ask it, is one without the service (field lesson 34).
-import { abortable } from "../abortable.ts";
-import type { Settings } from "../config/settings.ts";
-import type { Context, Program } from "../context.ts";
-import { errorText } from "../errors.ts";
-import { type HostCommandEnd, runHostCommand } from "./host-command.ts";
+import { abortable } from "../../abortable.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { Context, Program } from "../../context.ts";
+import { errorText } from "../../errors.ts";
+import { type HostCommandEnd, runHostCommand } from "../host-command.ts";
 
 /** Of a bus, to one question. */
 const maxAnswerMs = 10_000;

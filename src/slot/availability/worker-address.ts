@@ -1,6 +1,6 @@
 // The address under which web UIs reach this host (WORKER_HOSTNAME, protocol 1.3).
 import { lookup, lookupService } from "node:dns/promises";
-import type { Settings } from "../config/settings.ts";
+import type { Settings } from "../../config/settings.ts";
 
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -1,6 +1,6 @@
 // Whether the machine has too much to do for another job (protocol 3.3 no. 6, field lesson 28).
 import { readFile } from "node:fs/promises";
-import type { Settings } from "../config/settings.ts";
+import type { Settings } from "../../config/settings.ts";
 
 /** Why it takes no job; undefined: it does, or the load cannot be read. */
 export async function findCriticalLoad({

@@ -1,9 +1,9 @@
 // A slot that the start throttle has refused: it stays unavailable for as long as it still would be (protocol 3.3
 // no. 7), and tells when that is over.
-import type { Settings } from "../config/settings.ts";
-import type { Context } from "../context.ts";
-import { errorText } from "../errors.ts";
-import { sleep } from "../sleep.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import { errorText } from "../../errors.ts";
+import { sleep } from "../../sleep.ts";
 import { freePermit, type StartPermit, type StartThrottle } from "./start-throttle.ts";
 
 export interface LimitedPlace {

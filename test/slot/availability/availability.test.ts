@@ -2,15 +2,15 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AssetCaches } from "../../src/cache/worker/asset-caches.ts";
-import { Availability, type AvailabilityPlace } from "../../src/slot/availability.ts";
-import { lockPool } from "../../src/slot/pool-lock.ts";
-import { type StartPermit, StartThrottle } from "../../src/slot/start-throttle.ts";
-import { until } from "../isotovideo/pool.ts";
-import { JobHost, recordingContext } from "../job/job-host.ts";
-import { takeStockLock } from "../support/stock-lock.ts";
-import { FakePrograms } from "./fake-programs.ts";
-import { startFakeQemu } from "./fake-qemu.ts";
+import { AssetCaches } from "../../../src/cache/worker/asset-caches.ts";
+import { Availability, type AvailabilityPlace } from "../../../src/slot/availability/availability.ts";
+import { type StartPermit, StartThrottle } from "../../../src/slot/availability/start-throttle.ts";
+import { lockPool } from "../../../src/slot/pool-lock.ts";
+import { until } from "../../isotovideo/pool.ts";
+import { JobHost, recordingContext } from "../../job/job-host.ts";
+import { takeStockLock } from "../../support/stock-lock.ts";
+import { FakePrograms } from "../fake-programs.ts";
+import { startFakeQemu } from "../fake-qemu.ts";
 
 let cleanUp: AsyncDisposableStack;
 beforeEach(() => {

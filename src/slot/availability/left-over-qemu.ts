@@ -2,7 +2,7 @@
 // lesson 4).
 import { readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readInside } from "../results/pool-file.ts";
+import { readInside } from "../../results/pool-file.ts";
 
 const pidFile = "qemu.pid";
 /** A pid and a line end are shorter. */

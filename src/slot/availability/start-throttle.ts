@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ThrottleSettings } from "../config/settings.ts";
-import { countLockedBytes, type OfdLock, tryLockFreeByte } from "../process/ofd-lock.ts";
+import type { ThrottleSettings } from "../../config/settings.ts";
+import { countLockedBytes, type OfdLock, tryLockFreeByte } from "../../process/ofd-lock.ts";
 
 const maxPermitMs = 3_600_000;
 

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { findOpenVswitchProblem } from "../../src/slot/open-vswitch.ts";
-import { until } from "../isotovideo/pool.ts";
-import { recordingContext } from "../job/job-host.ts";
-import { livingDescendants } from "../support/born-processes.ts";
-import { FakePrograms } from "./fake-programs.ts";
+import { findOpenVswitchProblem } from "../../../src/slot/availability/open-vswitch.ts";
+import { until } from "../../isotovideo/pool.ts";
+import { recordingContext } from "../../job/job-host.ts";
+import { livingDescendants } from "../../support/born-processes.ts";
+import { FakePrograms } from "../fake-programs.ts";
 
 let programs: FakePrograms;
 beforeEach(async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { findLackOfSpace, lackOfSpace } from "../../src/slot/free-space.ts";
+import { findLackOfSpace, lackOfSpace } from "../../../src/slot/availability/free-space.ts";
 
 const mib = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { criticalLoad, findCriticalLoad } from "../../src/slot/critical-load.ts";
+import { criticalLoad, findCriticalLoad } from "../../../src/slot/availability/critical-load.ts";
 
 /** Averages over 1, 5 and 15 minutes, and whether they keep a slot with a threshold of 40 from taking jobs. */
 const cases: readonly (readonly [string, readonly number[], boolean])[] = [

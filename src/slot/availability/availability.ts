@@ -1,15 +1,15 @@
 // Whether a slot can take a job: looked at before each status without a job and at each offer (protocol 3.3).
-import { abortable } from "../abortable.ts";
-import type { AssetCaches } from "../cache/worker/asset-caches.ts";
-import { chooseWorkerCache } from "../cache/worker/choose-worker-cache.ts";
-import type { CacheSettings, Settings } from "../config/settings.ts";
-import type { Context, Program } from "../context.ts";
-import { errorText } from "../errors.ts";
+import { abortable } from "../../abortable.ts";
+import type { AssetCaches } from "../../cache/worker/asset-caches.ts";
+import { chooseWorkerCache } from "../../cache/worker/choose-worker-cache.ts";
+import type { CacheSettings, Settings } from "../../config/settings.ts";
+import type { Context, Program } from "../../context.ts";
+import { errorText } from "../../errors.ts";
+import type { PoolLock } from "../pool-lock.ts";
 import { findCriticalLoad } from "./critical-load.ts";
 import { findLackOfSpace } from "./free-space.ts";
 import { endStalePidFile, runningQemu } from "./left-over-qemu.ts";
 import { findOpenVswitchProblem } from "./open-vswitch.ts";
-import type { PoolLock } from "./pool-lock.ts";
 import { StartLimit } from "./start-limit.ts";
 import type { StartPermit, StartThrottle } from "./start-throttle.ts";
 import { findWorkerAddress } from "./worker-address.ts";

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { endStalePidFile, runningQemu } from "../../src/slot/left-over-qemu.ts";
-import { startFakeQemu } from "./fake-qemu.ts";
+import { endStalePidFile, runningQemu } from "../../../src/slot/availability/left-over-qemu.ts";
+import { startFakeQemu } from "../fake-qemu.ts";
 
 let folder = "";
 let pool = "";

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type StartPermit, StartThrottle } from "../../src/slot/start-throttle.ts";
-import { until } from "../isotovideo/pool.ts";
+import { type StartPermit, StartThrottle } from "../../../src/slot/availability/start-throttle.ts";
+import { until } from "../../isotovideo/pool.ts";
 
 let folder = "";
 let state = "";
@@ -86,7 +86,7 @@ describe("the start throttle", () => {
   });
 
   test("counts over all processes, and the permits of one that is KILLed are free", async () => {
-    const source = join(import.meta.dir, "../../src/slot/start-throttle.ts");
+    const source = join(import.meta.dir, "../../../src/slot/availability/start-throttle.ts");
     const script = `const { StartThrottle } = await import(${JSON.stringify(source)});
       await new StartThrottle(${JSON.stringify(settings)}, ${JSON.stringify(state)}).take();
       console.log("taken"); setInterval(() => {}, 1000);`;
