@@ -1,10 +1,11 @@
 // Accepts a job of an offer, also when its web UI is away for a moment (protocol 5).
 import { abortable } from "../abortable.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Logger } from "../ops/log.ts";
 import type { ConnectionState } from "../webui/connection.ts";
 import { acceptedMessage } from "../webui/messages.ts";
 import type { Assignment } from "./assignment.ts";
-import type { WorkOffPlace } from "./work-off.ts";
+import type { SlotHosts } from "./slot-hosts.ts";
 
 /**
  * Says so to the server. Of a queue, it is tried again when the websocket is back, a bounded number of times. "lost": the
@@ -12,7 +13,8 @@ import type { WorkOffPlace } from "./work-off.ts";
  */
 export async function accept(
   assignment: Assignment,
-  { settings, nextState }: Pick<WorkOffPlace, "settings" | "nextState">,
+  hosts: SlotHosts,
+  settings: Pick<Settings, "acceptAttempts">,
   log: Logger,
 ): Promise<"accepted" | "lost" | "dropped"> {
   const { connection, current, isQueue, host } = assignment;
@@ -22,7 +24,7 @@ export async function accept(
     if (connection.send(acceptedMessage(id))) return "accepted";
     triesLeft--;
     for (let state: ConnectionState = "failed"; state !== "connected" && triesLeft > 0; ) {
-      state = await abortable(nextState(host), signal).catch(() => "connected");
+      state = await abortable(hosts.nextState(host), signal).catch(() => "connected");
       if (state === "disabled") triesLeft = 0;
       if (state === "failed") triesLeft--;
     }

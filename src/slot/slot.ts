@@ -1,6 +1,7 @@
 // One worker slot: at most one job at a time, over all its web UI hosts. It says how it is, answers offers, and has every
 // job that it accepts brought to its end.
-
+import { errorText } from "../errors.ts";
+import { type JobOutcome, outcome } from "../job/job-outcome.ts";
 import type { JobState } from "../job/state-file.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Connection, ConnectionState, Peer } from "../webui/connection.ts";
@@ -20,6 +21,8 @@ import { type CommandedSlot, obey } from "./commands.ts";
 import type { WorkPlace } from "./current-job.ts";
 import { IdlePowerOff } from "./idle-power-off.ts";
 import { answerOffer } from "./offer.ts";
+import { SlotHosts } from "./slot-hosts.ts";
+import { slotStatus } from "./slot-status.ts";
 import type { SpooledJobs } from "./spooled-jobs.ts";
 import { type WorkOffPlace, workOff } from "./work-off.ts";
 
@@ -31,18 +34,10 @@ export interface SlotOptions extends Omit<WorkPlace, "spool"> {
   readonly rest: () => void;
 }
 
-interface Host {
-  readonly connection: Connection;
-  readonly state: ConnectionState;
-}
-
 export class Slot implements Peer, CommandedSlot {
   /** Not yet left, the oldest first: the last one is at work, or waits until those before it have left. */
   private readonly assignments: Assignment[] = [];
-  /** By name. */
-  private readonly hosts = new Map<string, Host>();
-  /** Called with the next state of a host. */
-  private readonly awaiting = new Map<string, (state: ConnectionState) => void>();
+  private readonly hosts = new SlotHosts();
   private readonly over = Promise.withResolvers<void>();
   /** Aborted when it is over. */
   private readonly life = new AbortController();
@@ -63,7 +58,7 @@ export class Slot implements Peer, CommandedSlot {
       {
         ...options,
         throttle: throttle && new StartThrottle(throttle, settings.stateDirectory),
-        onRoom: () => this.tellAll(),
+        onRoom: () => this.hosts.tellAll(),
       },
       context,
     );
@@ -74,8 +69,7 @@ export class Slot implements Peer, CommandedSlot {
       availability: this.availability,
       power: this.power,
       reject: (connection, jobIds, reason) => this.reject(connection, jobIds, reason),
-      tellAll: () => this.tellAll(),
-      nextState: (host) => this.nextState(host),
+      hosts: this.hosts,
     };
     stop.addEventListener("abort", () => this.assignment?.stopCurrent(stop.reason), { once: true });
     for (const signal of [stop, drain])
@@ -101,28 +95,14 @@ export class Slot implements Peer, CommandedSlot {
 
   async status({ host }: Connection): Promise<WorkerStatusMessage> {
     const undelivered = this.options.spooled.nextOf(host.name);
-    if (undelivered) return this.working(host.name, undelivered);
-    const unavailable = this.assignment ? undefined : await this.availability.check();
-    // A job may have come meanwhile: a slot with a job never says that it is free (field lesson 3).
-    const { assignment } = this;
-    if (assignment) return this.working(assignment.host, assignment.current.shown);
-    if (unavailable) return { type: "worker_status", status: "broken", reason: unavailable.reason };
-    return { type: "worker_status", status: "free" };
-  }
-
-  private working(host: string, job: Readonly<Record<string, unknown>>): WorkerStatusMessage {
-    const ids = this.assignment?.pendingIds ?? [];
-    const pending = Object.fromEntries(ids.map((id) => [id, 1 as const]));
-    const status = { type: "worker_status", status: "working", current_webui_host: host, job } as const;
-    return ids.length > 0 ? { ...status, pending_job_ids: pending } : status;
+    const isIdle = !undelivered && !this.assignment;
+    const unavailable = isIdle ? (await this.availability.check())?.reason : undefined;
+    // A job may have come meanwhile.
+    return slotStatus({ host: host.name, undelivered, assignment: this.assignment, unavailable });
   }
 
   stateChanged(connection: Connection, state: ConnectionState): void {
-    const { name } = connection.host;
-    this.hosts.set(name, { connection, state });
-    const awaiting = this.awaiting.get(name);
-    this.awaiting.delete(name);
-    awaiting?.(state);
+    this.hosts.noteState(connection, state);
     if (state === "connected") {
       this.options.spooled.deliver(connection);
       if (!this.assignment) this.options.rest();
@@ -200,7 +180,7 @@ export class Slot implements Peer, CommandedSlot {
     this.vacant = before.then(async () => {
       const { connection } = assignment;
       const { settings, spooled } = this.options;
-      const { delivery } = await workOff(assignment, this.place);
+      const { delivery } = await workOff(assignment, this.place).catch((error) => this.broken(error));
       const isTaken = delivery !== "dropped" || !assignment.isFirst;
       if (settings.terminateAfterJobsDone && isTaken) this.isClosed = true;
       if (delivery === "spooled") await spooled.load();
@@ -212,19 +192,17 @@ export class Slot implements Peer, CommandedSlot {
     });
   }
 
+  /** A fault here must not reach the other slots. */
+  private broken(error: unknown): JobOutcome {
+    this.options.log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
+    return outcome("lost");
+  }
+
   private leave(assignment: Assignment): void {
     this.assignments.splice(this.assignments.indexOf(assignment), 1);
     if (!this.assignment) this.power?.idle();
     this.options.rest();
     this.endIfDone();
-  }
-
-  private tellAll(): void {
-    for (const { connection } of this.hosts.values()) connection.sendStatusNow();
-  }
-
-  private nextState(host: string): Promise<ConnectionState> {
-    return new Promise((resolve) => this.awaiting.set(host, resolve));
   }
 
   /** Takes nothing any more; ends as soon as there is no job. */
@@ -234,8 +212,7 @@ export class Slot implements Peer, CommandedSlot {
   }
 
   private endIfDone(): void {
-    const disabled = [...this.hosts.values()].filter(({ state }) => state === "disabled");
-    if (!this.isClosed && disabled.length > 0 && disabled.length === this.options.settings.hosts.length) {
+    if (!this.isClosed && this.hosts.areAllDisabled(this.options.settings.hosts.length)) {
       this.options.log.error("Stopping because registration with all configured web UI hosts failed");
       this.isClosed = true;
     }

@@ -7,7 +7,7 @@ import { nothingFound } from "../job/log-search.ts";
 import { formatReason } from "../job/reason.ts";
 import type { Ending } from "../job/stop-reason.ts";
 import type { Logger } from "../ops/log.ts";
-import type { Connection, ConnectionState } from "../webui/connection.ts";
+import type { Connection } from "../webui/connection.ts";
 import { setDone } from "../webui/jobs-api.ts";
 import { accept } from "./accept.ts";
 import type { Assignment } from "./assignment.ts";
@@ -15,6 +15,7 @@ import type { Availability } from "./availability/availability.ts";
 import { freePermit, type StartPermit } from "./availability/start-throttle.ts";
 import type { WorkPlace, workOn } from "./current-job.ts";
 import type { IdlePowerOff } from "./idle-power-off.ts";
+import type { SlotHosts } from "./slot-hosts.ts";
 
 /** What of the slot is needed. */
 export interface WorkOffPlace extends WorkPlace {
@@ -22,11 +23,8 @@ export interface WorkOffPlace extends WorkPlace {
   readonly power: IdlePowerOff | undefined;
   readonly log: Logger;
   readonly work: typeof workOn;
+  readonly hosts: SlotHosts;
   reject(connection: Connection, jobIds: readonly string[], reason: string): void;
-  /** Sends each web UI how the slot is. */
-  tellAll(): void;
-  /** Resolves with what the connection to that host comes to next. */
-  nextState(host: string): Promise<ConnectionState>;
 }
 
 /** Never throws. Resolves with what became of the last job that had its turn. */
@@ -73,7 +71,7 @@ async function takeTurn(
   const { job } = assignment.current;
   const skipped = assignment.isFirst ? undefined : await whySkipped(assignment, place);
   if (skipped) return await skip(assignment, skipped, place, log);
-  const accepted = await accept(assignment, place, log);
+  const accepted = await accept(assignment, place.hosts, place.settings, log);
   const stop = accepted === "dropped" && stopOfWebUi(assignment);
   if (stop) return await skip(assignment, stop, place, log);
   if (accepted !== "accepted") return outcome(accepted);
@@ -90,7 +88,7 @@ function begin(
   const workerHostname = place.availability.workerHostname ?? place.program.nodeName;
   const hasStarted = () => {
     permit?.started();
-    place.tellAll();
+    place.hosts.tellAll();
   };
   return place.work(current, { connection, workerHostname, hasStarted, left }, place, log);
 }
