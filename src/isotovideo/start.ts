@@ -7,8 +7,6 @@ import { fifoChunks } from "./report-fifo.ts";
 import { type IsotovideoStart, spawnSupervisor } from "./spawn-supervisor.ts";
 import { readReports, type SupervisorReport } from "./supervisor-reports.ts";
 
-export type { IsotovideoEnd, IsotovideoRun } from "./isotovideo-run.ts";
-
 /**
  * Resolves when isotovideo runs. Throws `SetupFailure` when it cannot be started, the signal's reason when that is
  * aborted before; afterwards the signal does not matter.

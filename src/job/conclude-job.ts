@@ -3,7 +3,7 @@
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
 import { announceStop } from "../isotovideo/command-server.ts";
-import type { IsotovideoEnd } from "../isotovideo/start.ts";
+import type { IsotovideoEnd } from "../isotovideo/isotovideo-run.ts";
 import type { Logger } from "../ops/log.ts";
 import { postUploading } from "../webui/jobs-api.ts";
 import { type DeliveredEnd, deliverEnd } from "./deliver-end.ts";

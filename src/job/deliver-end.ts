@@ -33,7 +33,8 @@ export async function deliverEnd(ended: EndedJob, ending: Ending, context: Conte
   } catch (error) {
     const isOurs = !(error instanceof ApiError) && !context.signal.aborted;
     if (isOurs) logFault(error, context);
-    const isRefused = error instanceof ApiError && error.isFinal;
+    // 403 is about the worker's key, which can be put right.
+    const isRefused = error instanceof ApiError && error.isFinal && error.status !== 403;
     if (isRefused) context.log.error(`The web UI does not want the end of job ${jobId}: ${error.message}`);
     if (isOurs || isRefused) return { ...outcome(isRefused ? "refused" : "lost"), why: errorText(error) };
     context.log.warn(`The web UI has not got the end of job ${jobId} yet: ${errorText(error)}`);

@@ -2,7 +2,7 @@
 import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
-import type { IsotovideoRun } from "../isotovideo/start.ts";
+import type { IsotovideoRun } from "../isotovideo/isotovideo-run.ts";
 import type { Audience } from "../results/audience.ts";
 import type { Reporter } from "../results/reporter.ts";
 import type { WebUi } from "../webui/web-ui.ts";

@@ -3,6 +3,7 @@ import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
 import { errorText } from "../errors.ts";
+import { endLeftOverJob } from "../isotovideo/left-over-job.ts";
 import type { Job } from "../job/job.ts";
 import type { JobInput } from "../job/job-in-progress.ts";
 import { type JobOutcome, outcome } from "../job/job-outcome.ts";
@@ -102,6 +103,10 @@ async function toItsEnd(
   } catch (error) {
     context.log.error(`Internal error: ${error instanceof Error ? error.stack : errorText(error)}`);
     const reason = `worker broken: ${errorText(error)}`;
+    // Whatever of it runs is not under anybody's control.
+    await endLeftOverJob(place.settings.poolDirectory, { log: context.log, signal: input.giveUp }).catch(
+      () => {},
+    );
     return await reportBroken(input, reason, { log: context.log, signal: input.giveUp });
   }
 }

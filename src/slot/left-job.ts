@@ -16,7 +16,8 @@ export interface LeftJob {
 
 /**
  * The job to go on with. Everything else that is left is brought to an end: a job that was being set up, which its server
- * schedules again when the slot registers without naming it, and one of a host that is no longer configured.
+ * schedules again when the slot registers without naming it, and one of a host that is no longer configured; of a job that
+ * had ended, the end goes to the spool.
  */
 export async function findLeftJob(
   settings: Settings,
@@ -27,12 +28,13 @@ export async function findLeftJob(
   const { log } = context;
   const state = await readJobState(poolDirectory);
   const job = state && grabJob(state.job);
-  if (state?.phase === "spooling" && (await goOnSpooling(poolDirectory, state, spool, context)))
-    return undefined;
   const isServed = hosts.some(({ name }) => name === state?.host);
+  if (state?.phase === "spooling" && (await waitsInSpool(poolDirectory, state, spool, context)))
+    return undefined;
   if (state && job?.kind === "grab_job" && isServed && state.phase !== "setup")
     return { job: job.job, state };
   const ended = await endLeftOverJob(poolDirectory, context);
+  if (state?.ending && (await waitsInSpool(poolDirectory, state, spool, context))) return undefined;
   if (state && (ended.length > 0 || state.phase !== "setup")) {
     const why = isServed ? `it was amid "${state.phase}"` : `${state.host} is not configured any more`;
     log.warn(
@@ -43,7 +45,8 @@ export async function findLeftJob(
   return undefined;
 }
 
-async function goOnSpooling(
+/** A job that had ended: what its web UI has to be told is kept for that. */
+async function waitsInSpool(
   poolDirectory: string,
   state: JobState,
   spool: Spool,

@@ -63,9 +63,12 @@ async function serve(options: RunSlotOptions, lock: PoolLock): Promise<void> {
     if (left?.state.host === host.name) slot.resume(connection, left.job, left.state);
     return connection;
   });
-  await slot.ended;
-  await spooled.stop();
-  await Promise.all(connections.map((connection) => connection.quit()));
+  try {
+    await slot.ended;
+    await spooled.stop();
+  } finally {
+    await Promise.all(connections.map((connection) => connection.quit()));
+  }
 }
 
 /** Undefined: told to stop before the pool was free. */

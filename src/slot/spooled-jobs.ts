@@ -16,7 +16,7 @@ export function spoolOf({ stateDirectory, instance, own }: Settings): Spool {
 /** Of a host: what waits for it, one entry after the other. */
 interface Line {
   /** Cuts the wait after the try under way short, or the wait itself. */
-  hurry: AbortController;
+  retryNow: AbortController;
   readonly over: Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export class SpooledJobs {
   private readonly lines = new Map<string, Line>();
   private readonly stopping = new AbortController();
   /** Directories of entries whose `set_done` is on its way: for the server the slot is free as soon as it has that. */
-  private readonly told = new Set<string>();
+  private readonly beingTold = new Set<string>();
   private readonly context: Context;
 
   constructor(
@@ -64,7 +64,7 @@ export class SpooledJobs {
 
   /** A job of a host that keeps it from getting another one done: not one whose end the host is just being told. */
   undeliveredOf(host: string): string | undefined {
-    const entry = this.of(host).find(({ directory }) => !this.told.has(directory));
+    const entry = this.of(host).find(({ directory }) => !this.beingTold.has(directory));
     return entry && String(entry.state.job.id);
   }
 
@@ -77,7 +77,7 @@ export class SpooledJobs {
   deliver(connection: Connection): void {
     const { name } = connection.host;
     const line = this.lines.get(name);
-    if (line) line.hurry.abort();
+    if (line) line.retryNow.abort();
     else if (this.of(name).length > 0) this.start(connection);
   }
 
@@ -94,7 +94,7 @@ export class SpooledJobs {
   private start(connection: Connection): void {
     const { name } = connection.host;
     const { promise: over, resolve } = Promise.withResolvers<void>();
-    const line = { hurry: new AbortController(), over };
+    const line = { retryNow: new AbortController(), over };
     this.lines.set(name, line);
     void this.work(connection, line)
       .catch((error) => {
@@ -111,7 +111,7 @@ export class SpooledJobs {
     const { retryDelayMs, maxRetryDelayMs } = this.settings.own.spool;
     let delayMs = retryDelayMs;
     for (let [entry] = this.of(name); entry; [entry] = this.of(name)) {
-      line.hurry = new AbortController();
+      line.retryNow = new AbortController();
       const isOffList = await this.deliverOne(entry, connection);
       await this.load();
       if (isOffList) {
@@ -125,8 +125,8 @@ export class SpooledJobs {
     connection.sendStatusNow();
   }
 
-  private async wait({ hurry }: Line, delayMs: number): Promise<void> {
-    await sleep(delayMs, AbortSignal.any([this.context.signal, hurry.signal])).catch(() => {});
+  private async wait({ retryNow }: Line, delayMs: number): Promise<void> {
+    await sleep(delayMs, AbortSignal.any([this.context.signal, retryNow.signal])).catch(() => {});
     this.context.signal.throwIfAborted();
   }
 
@@ -136,14 +136,14 @@ export class SpooledJobs {
     const log = this.context.log.with({ job: String(state.job.id) });
     const context = { ...this.context, log };
     connection.client.workerId ??= state.workerId;
-    const isEnded = () => void this.told.add(entry.directory);
+    const isEnded = () => void this.beingTold.add(entry.directory);
     const delivered = await deliverEntry(
       entry,
       { settings: this.settings, webUi: connection.client, isEnded },
       context,
     );
     if (delivered === "undelivered") {
-      this.told.delete(entry.directory);
+      this.beingTold.delete(entry.directory);
       return false;
     }
     try {

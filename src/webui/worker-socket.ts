@@ -123,7 +123,31 @@ async function upgrade(
   });
   signal.throwIfAborted();
   signal.removeEventListener("abort", abort);
+  if (!refused)
+    awaitSignsOfLife(socket, timeouts.idleMs, (error) => {
+      fault = error;
+      socket.terminate();
+    });
   return refused ?? { url: url.href, closed, send: sender(socket), close: closer(socket) };
+}
+
+/**
+ * A peer that has vanished without a word looks like one that has nothing to say, for as long as TCP tries: it is asked,
+ * and given up when it is silent for `idleMs` after that.
+ */
+function awaitSignsOfLife(socket: WebSocket, idleMs: number, giveUp: (error: Error) => void): void {
+  let isAlive = true;
+  const noteLife = () => {
+    isAlive = true;
+  };
+  socket.on("message", noteLife);
+  socket.on("pong", noteLife);
+  const timer = setInterval(() => {
+    if (!isAlive) return giveUp(new Error(`no sign of life within ${idleMs / 1000} s`));
+    isAlive = false;
+    socket.ping();
+  }, idleMs);
+  socket.on("close", () => clearInterval(timer));
 }
 
 function errorTextOr(error: unknown, otherwise: string): string {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { adoptIsotovideo } from "../../src/isotovideo/adopt.ts";
+import type { IsotovideoRun } from "../../src/isotovideo/isotovideo-run.ts";
 import { endLeftOverJob } from "../../src/isotovideo/left-over-job.ts";
 import { jobMark } from "../../src/isotovideo/pool-state.ts";
 import { makeReportFifo } from "../../src/isotovideo/report-fifo.ts";
-import type { IsotovideoRun } from "../../src/isotovideo/start.ts";
 import { readProcess } from "../../src/process/process-entry.ts";
 import { supervisorHolds } from "../../src/slot/pool-lock.ts";
 import { leaveAdopted, leaveFake, leaveScript } from "./left-run.ts";

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Context } from "../../src/context.ts";
-import { type IsotovideoRun, startIsotovideo } from "../../src/isotovideo/start.ts";
+import type { IsotovideoRun } from "../../src/isotovideo/isotovideo-run.ts";
+import { startIsotovideo } from "../../src/isotovideo/start.ts";
 import { type LogEntry, Logger } from "../../src/ops/log.ts";
 import { type BornProcess, livingDescendants } from "../support/born-processes.ts";
 

@@ -34,6 +34,31 @@ test("texts arrive in order, those that came with the upgrade too", async () => 
   expect(texts).toEqual(['{"a":1}', "ä"]);
 });
 
+test("a peer that has vanished without a word is given up (field lesson 42)", async () => {
+  await using server = await WebUiDoor.open(upgrade());
+  const client = registered(server.url, { timeouts: { idleMs: 20 } });
+  const { closed } = await openWorkerSocket(client, ignore, testContext());
+  expect(await closed).toEqual({ code: 1006, reason: "no sign of life within 0.02 s" });
+});
+
+test("a peer that answers pings may be silent otherwise", async () => {
+  const answered = Promise.withResolvers<void>();
+  let pings = 0;
+  const answerPings = upgrade((socket) =>
+    socket.on("data", (data) => {
+      if ((data[0] ?? 0) !== 0x89) return;
+      socket.write(frame(10, ""));
+      if (++pings === 4) answered.resolve();
+    }),
+  );
+  await using server = await WebUiDoor.open(answerPings);
+  const client = registered(server.url, { timeouts: { idleMs: 20 } });
+  const socket = await openWorkerSocket(client, ignore, testContext());
+  await answered.promise;
+  expect(socket.send({ type: "quit" })).toBe(true);
+  socket.close();
+});
+
 test("a redirect is followed, signed for its path, to another port of this machine", async () => {
   await using daemon = await WebUiDoor.open(upgrade());
   await using server = await WebUiDoor.open(

@@ -7,7 +7,14 @@ import type { FakeJob } from "../support/fake-web-ui.ts";
 import { expectOneEnd } from "../support/job-ends.ts";
 import { eventually, letEnd, runningJob, spoolingOptions, waits, worksOn } from "../support/spooled-jobs.ts";
 import type { TemporaryWorker } from "../support/temporary-worker.ts";
-import { openHost, openWebUi, sideBySide, startAgain, type WorkerHost } from "../support/worker-host.ts";
+import {
+  openHost,
+  openWebUi,
+  openWorker,
+  sideBySide,
+  startAgain,
+  type WorkerHost,
+} from "../support/worker-host.ts";
 
 const testMs = 60_000;
 
@@ -178,6 +185,31 @@ describe("an adopted job", () => {
     testMs,
   );
 });
+
+sideBySide(
+  "the end of a job whose web UI is not configured any more waits in the spool, for when it is again",
+  async () => {
+    const [ui, other] = [await openWebUi(), await openWebUi()];
+    const worker = await openWorker([ui, other], spoolingOptions);
+    const job = await runningJob({ ui, worker, workerId: await ui.registered() });
+    const hanging = ui.fault(/artefact/, "hang", Number.POSITIVE_INFINITY);
+    await letEnd(worker);
+    await ui.request(/artefact/);
+    await leave(worker, "SIGKILL");
+    const ini = join(worker.folder, "etc/workers.ini");
+    const text = await Bun.file(ini).text();
+    await writeFile(ini, text.replace(`${ui.url} ${other.url}`, other.url));
+    const without = startAgain(worker);
+    await waits(worker, 1);
+    await leave(without, "SIGKILL");
+    await writeFile(ini, text);
+    hanging.remove();
+    startAgain(worker);
+    await ui.setDone(job.id);
+    expect(job.result).toBe("passed");
+  },
+  testMs,
+);
 
 describe("handing over", () => {
   sideBySide(

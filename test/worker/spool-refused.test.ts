@@ -4,6 +4,7 @@ import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import type { FakeJob, FakeWebUi } from "../support/fake-web-ui.ts";
 import { fileNameOf } from "../support/fake-web-ui.ts";
+import { always } from "../support/fake-web-ui-faults.ts";
 import {
   endlessJob,
   entriesIn,
@@ -109,6 +110,28 @@ describe("a job whose end waits and that", () => {
     testMs,
   );
 });
+
+sideBySide(
+  "a key that the web UI refuses keeps an end waiting, for when the key is right again",
+  async () => {
+    const host = await openHost(spoolingOptions);
+    const { ui, worker } = host;
+    const job = await runningJob(host);
+    const refusal = ui.fault(
+      /artefact|set_done/,
+      { status: 403, body: '{"error":"api key expired"}' },
+      always,
+    );
+    await letEnd(worker);
+    await worker.awaitLog(/end of the job waits/);
+    refusal.remove();
+    await ui.setDone(job.id);
+    expect(job.result).toBe("passed");
+    expect([...job.assets.keys()].sort()).toEqual(["priv.img", "pub.img"]);
+    expect(await entriesIn(worker, "refused")).toEqual([]);
+  },
+  testMs,
+);
 
 describe("of what was refused", () => {
   const big = { FAKE_ASSETS_PUBLIC: "pub.img:200000" };
