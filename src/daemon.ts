@@ -4,6 +4,7 @@ import { AssetCaches } from "./cache/worker/asset-caches.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Context, Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
+import { flushOpenFiles } from "./ops/appended-file.ts";
 import { Logger } from "./ops/log.ts";
 import { releaseCodePages } from "./process/release-memory.ts";
 import { becomeSubreaper } from "./process/subreaper.ts";
@@ -20,7 +21,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   const [first] = slots;
   if (first === undefined) throw new UsageError("no slot to run");
   const log = new Logger([stdoutSink(first.logLevel)]);
-  const stops = new StopRequests(first.own.stop.totalMs, log, (code) => process.exit(code));
+  const stops = new StopRequests(first.own.stop.totalMs, log, exitSoon);
   stops.listen();
   const faults = stopAtFaults(stops, log);
   becomeSubreaper();
@@ -53,6 +54,13 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   await Promise.all(logs.map((each) => each.close()));
   if (!ran.includes(true)) throw new UsageError("no slot can run, the log says why");
   return faults.hasOccurred ? exitCode.failed : exitCode.done;
+}
+
+/** For the last lines of logs to be written: a disk may hang. */
+const lastLinesMs = 500;
+
+function exitSoon(code: ExitCode): void {
+  void flushOpenFiles(lastLinesMs).finally(() => process.exit(code));
 }
 
 /** By PACKAGES_CMD: slots mostly have the same, which runs once. Undefined: told to stop meanwhile. */

@@ -6,6 +6,15 @@ const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constant
 /** Text waiting to be written beyond this is dropped, with a mark in the file: a full disk must not fill memory. */
 const maxPendingChars = 16 * 1024 * 1024;
 
+/** For a process that exits without closing them. */
+const openFiles = new Set<AppendedFile>();
+
+/** Resolves when all that was written to any of them is in the files, or when that takes too long. */
+export async function flushOpenFiles(maxMs: number): Promise<void> {
+  const flushed = Promise.all([...openFiles].map((file) => file.flush()));
+  await Promise.race([flushed, Bun.sleep(maxMs)]);
+}
+
 export class AppendedFile {
   private pending = "";
   private hasDropped = false;
@@ -14,7 +23,9 @@ export class AppendedFile {
   private constructor(
     private readonly handle: FileHandle,
     private readonly onError: (error: unknown) => void,
-  ) {}
+  ) {
+    openFiles.add(this);
+  }
 
   /** Opens for appending, made when missing. `isFresh`: there must be none yet. */
   static async open(
@@ -48,6 +59,7 @@ export class AppendedFile {
   }
 
   async close(): Promise<void> {
+    openFiles.delete(this);
     await this.flush();
     await this.handle.close();
   }

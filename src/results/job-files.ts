@@ -3,6 +3,7 @@
 import type { Context } from "../context.ts";
 import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
 import { uploadAsset } from "./asset-upload.ts";
+import { isOtherLog, isVideo, lastLogs, otherLogs } from "./job-log-names.ts";
 import { Lanes } from "./lanes.ts";
 import { listInside } from "./pool-file.ts";
 
@@ -24,27 +25,6 @@ export interface GroupFailure {
   readonly group: UploadGroup;
   readonly name: string;
   readonly error: Error;
-}
-
-/** Logs that every line about the others still goes into: they come last; the last line of the last one is its own. */
-const lastLogs = ["worker-log.txt", "autoinst-log.txt"];
-
-/** Name in the pool, and name on the server where that is another. Of several for one name the last counts. */
-const otherLogs: readonly (readonly [string, string?])[] = [
-  ["worker_packages.txt"],
-  ["sut_packages.txt"],
-  ["vars.json"],
-  ["serial0", "serial0.txt"],
-  ["video_time.vtt"],
-  ["serial_terminal.txt"],
-  ["virtio_console.log", "serial_terminal.txt"],
-  ["virtio_console1.log", "serial_terminal1.txt"],
-  ["virtio_console_user.log", "serial_terminal_user.txt"],
-];
-
-/** Whether a file at the top of the pool is one of the job's logs. */
-export function isJobLog(name: string): boolean {
-  return isVideo(name) || isOtherLog(name) || lastLogs.includes(name);
 }
 
 /** One upload of a group. */
@@ -126,14 +106,6 @@ async function logsIn(options: JobFilesOptions, context: Context): Promise<Reado
     ...otherLogs.filter(([name]) => there.includes(name) && (isRedacted || name !== "vars.json")),
   ];
   return new Map(wanted.map(([inPool, as = inPool]) => [as, inPool]));
-}
-
-function isVideo(name: string): boolean {
-  return name.startsWith("video.");
-}
-
-function isOtherLog(name: string): boolean {
-  return otherLogs.some(([inPool]) => inPool === name);
 }
 
 async function redacted({ redactVars }: JobFilesOptions, context: Context): Promise<boolean> {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AppendedFile } from "../../src/ops/appended-file.ts";
+import { AppendedFile, flushOpenFiles } from "../../src/ops/appended-file.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -36,5 +36,14 @@ test("a file that cannot be written is told, and flushing does not hang", async 
   file.write("x\n");
   await file.flush();
   expect(String(errors[0])).toContain("ENOSPC");
+  await file.close();
+});
+
+test("what was written is in the files when a process is about to exit without closing them", async () => {
+  const path = join(folder, "log");
+  const file = await AppendedFile.open(path);
+  file.write("last words\n");
+  await flushOpenFiles(10_000);
+  expect(await Bun.file(path).text()).toBe("last words\n");
   await file.close();
 });

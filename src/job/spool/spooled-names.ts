@@ -1,6 +1,6 @@
 // What of a pool directory the end of a job needs, by name, and what an entry of the spool is called.
 import { createHash } from "node:crypto";
-import { isJobLog } from "../../results/job-files.ts";
+import { isJobLog } from "../../results/job-log-names.ts";
 import type { JobState } from "../state-file.ts";
 
 const thumbnails = "testresults/.thumbs";
