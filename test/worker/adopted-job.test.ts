@@ -3,8 +3,9 @@ import { describe, expect } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adopting, leave } from "../support/adopted-jobs.ts";
-import type { FakeJob } from "../support/fake-web-ui.ts";
+import { type FakeJob, fileNameOf } from "../support/fake-web-ui.ts";
 import { expectOneEnd } from "../support/job-ends.ts";
+import type { RequestMatcher } from "../support/journal.ts";
 import { eventually, letEnd, runningJob, spoolingOptions, waits, worksOn } from "../support/spooled-jobs.ts";
 import type { TemporaryWorker } from "../support/temporary-worker.ts";
 import {
@@ -192,9 +193,10 @@ sideBySide(
     const [ui, other] = [await openWebUi(), await openWebUi()];
     const worker = await openWorker([ui, other], spoolingOptions);
     const job = await runningJob({ ui, worker, workerId: await ui.registered() });
-    const hanging = ui.fault(/artefact/, "hang", Number.POSITIVE_INFINITY);
+    const isUserLog: RequestMatcher = (request) => fileNameOf(request) === "u.log";
+    const hanging = ui.fault(isUserLog, "hang", Number.POSITIVE_INFINITY);
     await letEnd(worker);
-    await ui.request(/artefact/);
+    await ui.request(isUserLog);
     await leave(worker, "SIGKILL");
     const ini = join(worker.folder, "etc/workers.ini");
     const text = await Bun.file(ini).text();
