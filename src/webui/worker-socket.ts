@@ -131,22 +131,23 @@ async function upgrade(
   return refused ?? { url: url.href, closed, send: sender(socket), close: closer(socket) };
 }
 
-/**
- * A peer that has vanished without a word looks like one that has nothing to say, for as long as TCP tries: it is asked,
- * and given up when it is silent for `idleMs` after that.
- */
-function awaitSignsOfLife(socket: WebSocket, idleMs: number, giveUp: (error: Error) => void): void {
-  let isAlive = true;
+/** A server that has too much to do must not be burdened with everybody's new registration as well. */
+const maxUnansweredPings = 5;
+
+/** A peer that has vanished without a word looks like one that has nothing to say, for as long as TCP tries: it is asked. */
+function awaitSignsOfLife(socket: WebSocket, pingMs: number, giveUp: (error: Error) => void): void {
+  let unanswered = 0;
   const noteLife = () => {
-    isAlive = true;
+    unanswered = 0;
   };
   socket.on("message", noteLife);
   socket.on("pong", noteLife);
   const timer = setInterval(() => {
-    if (!isAlive) return giveUp(new Error(`no sign of life within ${idleMs / 1000} s`));
-    isAlive = false;
+    if (unanswered === maxUnansweredPings)
+      return giveUp(new Error(`no sign of life within ${(pingMs * maxUnansweredPings) / 1000} s`));
+    unanswered++;
     socket.ping();
-  }, idleMs);
+  }, pingMs);
   socket.on("close", () => clearInterval(timer));
 }
 
