@@ -103,7 +103,7 @@ function uploadFiles(
       redactVars: (inner) => redactVarsFile(record.directory, inner),
       announce: (name) => jobLog.announceUpload(name),
       isDelivered: (key) => record.isDelivered(key),
-      noteDelivered: (key) => record.delivered(key),
+      noteDelivered: (key) => void record.delivered(key),
     },
     context,
   );

@@ -22,7 +22,8 @@ export function newJobState(job: Job, webUi: WebUi, now = Date.now()): JobState 
 }
 
 export class JobRecord {
-  private saving: Promise<void> = Promise.resolve();
+  private saving: Promise<void> | undefined;
+  private isSaved = true;
   private isRemoved = false;
 
   /** `directory`: the pool, or an entry of the spool. */
@@ -78,13 +79,24 @@ export class JobRecord {
     );
   }
 
+  /** Resolves when the state is in the file, or could not be written. */
   private write(changes: Partial<JobState>): Promise<void> {
     if (this.isRemoved) return Promise.resolve();
-    const state = { ...this.state, ...changes };
-    this.state = state;
-    this.saving = this.saving
-      .then(() => writeJobState(this.directory, state))
-      .catch((error) => this.log.warn(`Unable to keep the state of the job: ${errorText(error)}`));
+    this.state = { ...this.state, ...changes };
+    this.isSaved = false;
+    this.saving ??= this.saveLatest();
     return this.saving;
+  }
+
+  /** What has changed while it was being written goes with one more write, however often it was. */
+  private async saveLatest(): Promise<void> {
+    while (!this.isSaved && !this.isRemoved) {
+      this.isSaved = true;
+      await writeJobState(this.directory, this.state).catch((error) =>
+        this.log.warn(`Unable to keep the state of the job: ${errorText(error)}`),
+      );
+    }
+    // At once: whatever is told from here on starts anew.
+    this.saving = undefined;
   }
 }

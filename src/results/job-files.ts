@@ -15,7 +15,7 @@ export interface JobFilesOptions extends UploadTarget {
   readonly announce: (name: string) => Promise<void>;
   /** By path in the pool: what the server has got before is not sent again. */
   readonly isDelivered: (key: string) => boolean;
-  readonly noteDelivered: (key: string) => Promise<void>;
+  readonly noteDelivered: (key: string) => void;
 }
 
 export type UploadGroup = "ulogs" | "assets" | "logs";
@@ -85,7 +85,7 @@ async function uploadGroup(
     try {
       await announce(name);
       await upload({ signal, log });
-      await noteDelivered(key);
+      noteDelivered(key);
     } catch (error) {
       signal.throwIfAborted();
       failure ??= { group, name, error: error instanceof Error ? error : new Error(String(error)) };

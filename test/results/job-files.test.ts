@@ -28,7 +28,7 @@ function optionsFor(
     withAssets: true,
     redactVars: async () => {},
     isDelivered: () => false,
-    noteDelivered: async () => {},
+    noteDelivered: () => {},
     announce: async (name) => {
       for (const log of Object.keys(logs)) await appendFile(pool.path(log), `Uploading ${name}\n`);
     },
