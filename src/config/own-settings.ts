@@ -24,6 +24,12 @@ const ranges: { readonly [T in keyof OwnSettings]: Readonly<Record<keyof OwnSett
     watchedIntervalMs: delay(1000, 10),
     parallelUploads: { fallback: 4, min: 1, max: 64 },
   },
+  pictures: {
+    parallel: { fallback: 2, min: 1, max: 64 },
+    endDelayMs: delay(30_000, 0),
+    timeoutMs: delay(20_000),
+    idleMs: delay(30_000),
+  },
   spool: {
     triesBefore: { fallback: 4, min: 1, max: 1_000_000 },
     retryDelayMs: delay(5000),

@@ -174,6 +174,16 @@ export interface OwnSettings {
     readonly watchedIntervalMs: number;
     readonly parallelUploads: number;
   };
+  readonly pictures: {
+    /** Pictures optimised at the same time, for all slots of this process. */
+    readonly parallel: number;
+    /** From the end of isotovideo until pictures go out as they are. */
+    readonly endDelayMs: number;
+    /** For one picture. */
+    readonly timeoutMs: number;
+    /** Without a picture until the process that optimises ends. */
+    readonly idleMs: number;
+  };
   readonly spool: {
     /** Tries of a call at the end of a job while the web UI is away; then the job goes to the spool. */
     readonly triesBefore: number;

@@ -1,6 +1,7 @@
 // Starts the supervisor of a job: this very executable, in a session of its own.
 import { constants, type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ownCommand } from "../process/own-command.ts";
 import { exitFile, jobMark, orderFile, stateFolder, supervisorFile, supervisorName } from "./pool-state.ts";
 import { makeReportFifo, openReportFifo } from "./report-fifo.ts";
 import type { SuperviseOrder } from "./supervise-order.ts";
@@ -30,7 +31,7 @@ export interface SpawnedSupervisor {
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 export async function spawnSupervisor(start: IsotovideoStart): Promise<SpawnedSupervisor> {
-  const { poolDirectory, environment, logFile, jobId, supervisorCommand = ownCommand() } = start;
+  const { poolDirectory, environment, logFile, jobId, supervisorCommand = ownCommand("__supervise") } = start;
   const order = await writeOrder(start);
   await using log = await open(logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o644);
   await using fifo = await makeReportFifo(poolDirectory);
@@ -61,11 +62,4 @@ async function writeOrder({ poolDirectory, command, graceMs }: IsotovideoStart):
   await writeFile(`${path}.new`, `${JSON.stringify(order)}\n`, { mode: 0o600, flag: "wx" });
   await rename(`${path}.new`, path);
   return path;
-}
-
-/** This very program, also when a newer one has taken its place on the disk. */
-function ownCommand(): string[] {
-  const isCompiled = Bun.main.startsWith("/$bunfs/");
-  const source = isCompiled ? [] : [join(import.meta.dir, "../../commands/main.ts")];
-  return ["/proc/self/exe", ...source, "__supervise"];
 }

@@ -5,6 +5,7 @@ export const smallOwnSettings: Settings["own"] = {
   timeouts: { answerMs: 5000, idleMs: 5000, requestMs: 5000, websocketMs: 5000 },
   stop: { graceMs: 1, totalMs: 1 },
   report: { intervalMs: 1, watchedIntervalMs: 1, parallelUploads: 1 },
+  pictures: { parallel: 1, endDelayMs: 1, timeoutMs: 5000, idleMs: 1 },
   spool: {
     triesBefore: 2,
     retryDelayMs: 1,
