@@ -7,9 +7,9 @@ import { type OpenqaServer, startServer } from "../e2e/server.ts";
 import type { Worker } from "../e2e/workers.ts";
 
 /** Runs something on a server whose websockets are looked at, and stops both. */
-export async function withTappedServer(
-  body: (server: OpenqaServer, tap: WebsocketTap) => Promise<void>,
-): Promise<void> {
+export async function withTappedServer<T>(
+  body: (server: OpenqaServer, tap: WebsocketTap) => Promise<T>,
+): Promise<T> {
   const port = await freePorts(1);
   let tap: WebsocketTap | undefined;
   const server = await startServer({
@@ -19,7 +19,8 @@ export async function withTappedServer(
     },
   });
   try {
-    if (tap) await body(server, tap);
+    if (tap === undefined) throw new Error("the server has not asked where its websockets go");
+    return await body(server, tap);
   } finally {
     await server.stop();
     tap?.close();
