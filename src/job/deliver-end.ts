@@ -12,7 +12,7 @@ import { type ConcludedJob, endSent, sendEnd, throwIfScheduled } from "./send-en
 import { conclusions, type Ending } from "./stop-reason.ts";
 
 export interface EndedJob extends ConcludedJob {
-  readonly jobLog: Pick<JobLog, "announceUpload">;
+  readonly jobLog: Pick<JobLog, "announceUpload" | "lineCount">;
   /** There if isotovideo was started. */
   readonly reporter: Reporter | undefined;
 }
@@ -102,6 +102,7 @@ function uploadFiles(
       withAssets,
       redactVars: (inner) => redactVarsFile(record.directory, inner),
       announce: (name) => jobLog.announceUpload(name),
+      lineCount: () => jobLog.lineCount(),
       isDelivered: (key) => record.isDelivered(key),
       noteDelivered: (key) => void record.delivered(key),
     },

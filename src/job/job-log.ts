@@ -3,7 +3,7 @@
 import { machine, release, type, version } from "node:os";
 import { join } from "node:path";
 import { AppendedFile } from "../ops/appended-file.ts";
-import { formatJobLine, fromLevel, type LogLevel, type LogSink } from "../ops/log.ts";
+import { formatJobLine, fromLevel, type LogEntry, type LogLevel, type LogSink } from "../ops/log.ts";
 import { removeEntries } from "../ops/remove-entries.ts";
 
 export const autoinstLogName = "autoinst-log.txt";
@@ -20,6 +20,8 @@ export interface JobLog {
   flush(): Promise<void>;
   /** A line in both logs, on disk when it resolves. */
   announceUpload(name: string): Promise<void>;
+  /** Lines that this start of the worker has written into either. */
+  lineCount(): number;
   close(): Promise<void>;
 }
 
@@ -37,11 +39,15 @@ export async function openJobLog(
   // Both stay open: a job that puts a link in their place does not get lines written elsewhere.
   const workerLog = await openLog(poolDirectory, workerLogName);
   const autoinstLog = await openLog(poolDirectory, autoinstLogName);
-  const sink = fromLevel(logLevel, (entry) => workerLog.write(formatJobLine(entry, logLevel)));
-  const autoinstSink = fromLevel(logLevel, (entry) => autoinstLog.write(formatJobLine(entry, logLevel)));
+  let lineCount = 0;
+  const lineInto = (file: AppendedFile) => (entry: LogEntry) => {
+    lineCount++;
+    file.write(formatJobLine(entry, logLevel));
+  };
+  const sink = fromLevel(logLevel, lineInto(workerLog));
+  const autoinstSink = fromLevel(logLevel, lineInto(autoinstLog));
   const note = (...lines: readonly string[]) => {
-    for (const text of lines)
-      autoinstLog.write(formatJobLine({ level: "info", text, time: Date.now() }, logLevel));
+    for (const text of lines) lineInto(autoinstLog)({ level: "info", text, time: Date.now() });
   };
   return {
     sink,
@@ -54,6 +60,7 @@ export async function openJobLog(
       note(text);
       await Promise.all([workerLog.flush(), autoinstLog.flush()]);
     },
+    lineCount: () => lineCount,
     async close() {
       await Promise.all([workerLog.close(), autoinstLog.close()]);
     },

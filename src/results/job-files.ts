@@ -1,11 +1,13 @@
 // What is uploaded at the end of a job: logs of the tests, assets, and the logs of the job itself (protocol 8.1
 // step 3). Regular files of the pool only.
 import type { Context } from "../context.ts";
+import { ApiError } from "../errors.ts";
 import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
 import { uploadAsset } from "./asset-upload.ts";
 import { isOtherLog, isVideo, lastLogs, otherLogs } from "./job-log-names.ts";
 import { Lanes } from "./lanes.ts";
 import { listInside } from "./pool-file.ts";
+import { type Upload, type UploadFailure, uploadGroup } from "./upload-group.ts";
 
 export interface JobFilesOptions extends UploadTarget {
   readonly withAssets: boolean;
@@ -13,6 +15,8 @@ export interface JobFilesOptions extends UploadTarget {
   readonly redactVars: (context: Context) => Promise<void>;
   /** Writes "Uploading NAME" into the job's logs; they are on disk when it resolves. */
   readonly announce: (name: string) => Promise<void>;
+  /** Lines that the job's logs have got so far. */
+  readonly lineCount: () => number;
   /** By path in the pool: what the server has got before is not sent again. */
   readonly isDelivered: (key: string) => boolean;
   readonly noteDelivered: (key: string) => void;
@@ -21,80 +25,75 @@ export interface JobFilesOptions extends UploadTarget {
 export type UploadGroup = "ulogs" | "assets" | "logs";
 
 /** The upload that ended its group. */
-export interface GroupFailure {
+export interface GroupFailure extends UploadFailure {
   readonly group: UploadGroup;
-  readonly name: string;
-  readonly error: Error;
 }
 
-/** One upload of a group. */
-interface Item {
-  readonly name: string;
-  /** Of its kind and name: what was delivered is remembered by it. */
-  readonly key: string;
-  readonly upload: (context: Context) => Promise<boolean>;
-}
+/** Of the job's own logs: lines that come while the first is under way, as when another upload fails, go with the second. */
+const maxPasses = 2;
 
 /**
- * Uploads user logs, then assets, and the job's logs beside them; its own logs last. A failing upload ends its group,
- * failed user logs also keep the assets back. Resolves with what failed. Throws the signal's reason when aborted.
+ * Uploads user logs, then assets, and the job's logs beside them; its own logs as soon as all else is on its way. A
+ * failing upload ends its group, failed user logs also keep the assets back. Resolves with what failed. Throws the
+ * signal's reason when aborted.
  */
 export async function uploadJobFiles(options: JobFilesOptions, context: Context): Promise<GroupFailure[]> {
   const lanes = new Lanes(options.settings.own.report.parallelUploads);
-  const uploadAll = (group: UploadGroup, items: readonly Item[], laneCount = lanes) =>
-    uploadGroup(group, items, laneCount, options, context);
-  const ulogsThenAssets = async () => {
-    const ulogs = await listVisible(options, "ulogs", context);
-    const failure = await uploadAll(
-      "ulogs",
-      ulogs.map((name) => fileItem(options, `ulogs/${name}`, name, { ulog: "1" })),
-    );
-    if (failure || !options.withAssets) return failure;
-    // One at a time: each is sent in chunks that fill the line by themselves.
-    return await uploadAll("assets", await assetItems(options, context), new Lanes(1));
+  const { ulogs, assets, logs, last } = await findFiles(options, context);
+  const begin = countdown(ulogs.length + assets.length + logs.length);
+  const each = { ...options, onBegun: begin.step };
+  const failures: GroupFailure[] = [];
+  const uploadAll = async (group: UploadGroup, uploads: readonly Upload[], limit = lanes) => {
+    const failure = await uploadGroup(uploads, limit, each, context);
+    if (failure) failures.push({ group, ...failure });
+    return failure === undefined;
   };
-  const jobLogs = async () => {
-    const names = await logsIn(options, context);
-    return await uploadAll(
-      "logs",
-      [...names].map(([as, inPool]) => fileItem(options, inPool, as)),
-    );
-  };
-  const failures = (await Promise.all([ulogsThenAssets(), jobLogs()])).filter(isFailure);
-  const isOver = failures.some(({ group, error }) => group === "logs" || isJobGivenUp(error));
-  if (isOver) return failures;
-  const there = await listVisible(options, ".", context, (name) => lastLogs.includes(name));
-  const names = lastLogs.filter((name) => there.includes(name));
-  const items = names.map((name) => fileItem(options, name, name));
-  for (const { name, key } of items) if (!options.isDelivered(key)) await options.announce(name);
-  const failure = await uploadGroup("logs", items, lanes, { ...options, announce: async () => {} }, context);
-  return failure ? [...failures, failure] : failures;
+  // Assets one at a time: each is sent in chunks that fill the line by themselves.
+  const ulogsThenAssets = async () =>
+    (await uploadAll("ulogs", ulogs)) && (await uploadAll("assets", assets, new Lanes(1)));
+  const others = Promise.all([ulogsThenAssets(), uploadAll("logs", logs)]);
+  const isOver = () => failures.some(({ error }) => isInVain(error));
+
+  await Promise.race([begin.done, others]);
+  if (isOver()) return failures;
+  for (const { name, key } of last) if (!options.isDelivered(key)) await options.announce(name);
+  const silent = { ...options, announce: async () => {}, onBegun: () => {}, noteDelivered: () => {} };
+  for (let pass = 1; ; pass++) {
+    const lines = options.lineCount();
+    const failure = await uploadGroup(last, lanes, silent, context);
+    await others;
+    if (isOver()) return failures;
+    if (options.lineCount() !== lines && pass < maxPasses) continue;
+    if (failure) return [...failures, { group: "logs", ...failure }];
+    for (const { key } of last) options.noteDelivered(key);
+    return failures;
+  }
 }
 
-async function uploadGroup(
-  group: UploadGroup,
-  items: readonly Item[],
-  lanes: Lanes,
-  { announce, isDelivered, noteDelivered }: JobFilesOptions,
-  { signal, log }: Context,
-): Promise<GroupFailure | undefined> {
-  let failure: GroupFailure | undefined;
-  const uploadItem = async ({ name, key, upload }: Item) => {
-    signal.throwIfAborted();
-    if (failure || isDelivered(key)) return;
-    try {
-      await announce(name);
-      await upload({ signal, log });
-      noteDelivered(key);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure ??= { group, name, error: error instanceof Error ? error : new Error(String(error)) };
-      log.error(`Error uploading ${name}: ${failure.error.message}`);
-    }
+/** Further files would only use up their tries. */
+function isInVain(error: Error): boolean {
+  return isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal);
+}
+
+/** `done` resolves when `step` has been called so many times. */
+function countdown(steps: number): { readonly step: () => void; readonly done: Promise<void> } {
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  let left = steps;
+  if (left === 0) resolve();
+  return { done, step: () => --left === 0 && resolve() };
+}
+
+/** All that is there to be uploaded: nothing of the job runs any more. */
+async function findFiles(options: JobFilesOptions, context: Context) {
+  const ulogs = await listVisible(options, "ulogs", context);
+  const logs = await logsIn(options, context);
+  const there = await listVisible(options, ".", context, (name) => lastLogs.includes(name));
+  return {
+    ulogs: ulogs.map((name) => fileUpload(options, `ulogs/${name}`, name, { ulog: "1" })),
+    assets: options.withAssets ? await assetUploads(options, context) : [],
+    logs: [...logs].map(([as, inPool]) => fileUpload(options, inPool, as)),
+    last: lastLogs.filter((name) => there.includes(name)).map((name) => fileUpload(options, name, name)),
   };
-  const results = await Promise.allSettled(items.map((item) => lanes.run(() => uploadItem(item))));
-  for (const result of results) if (result.status === "rejected") throw result.reason;
-  return failure;
 }
 
 /** Name on the server → name in the pool, of all logs but the last ones. */
@@ -119,24 +118,24 @@ async function redacted({ redactVars }: JobFilesOptions, context: Context): Prom
   }
 }
 
-async function assetItems(options: JobFilesOptions, context: Context): Promise<Item[]> {
-  const items: Item[] = [];
+async function assetUploads(options: JobFilesOptions, context: Context): Promise<Upload[]> {
+  const uploads: Upload[] = [];
   for (const scope of ["private", "public"] as const)
     for (const name of await listVisible(options, `assets_${scope}`, context))
-      items.push({
+      uploads.push({
         name,
         key: `assets_${scope}/${name}`,
         upload: (context) => uploadAsset(options, { name, scope }, context),
       });
-  return items;
+  return uploads;
 }
 
-function fileItem(
+function fileUpload(
   options: UploadTarget,
   inPool: string,
   as: string,
   fields: Readonly<Record<string, string>> = {},
-): Item {
+): Upload {
   return { name: as, key: inPool, upload: (context) => uploadFile(options, { inPool, as }, fields, context) };
 }
 
@@ -158,8 +157,4 @@ async function listVisible(
     log.warn(`Not uploading from ${folder}: ${error}`);
     return [];
   }
-}
-
-function isFailure(failure: GroupFailure | undefined): failure is GroupFailure {
-  return failure !== undefined;
 }

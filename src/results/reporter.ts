@@ -2,9 +2,10 @@
 import { abortable } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
-import { ResultUploads } from "./result-uploads.ts";
+import { nothingKnown, ResultUploads } from "./result-uploads.ts";
 import { type ReportEnd, RunningReports, type RunningReportsOptions } from "./running-reports.ts";
 import { StatusPosts } from "./status-posts.ts";
+import type { ResultFile } from "./status-report.ts";
 
 export type { ReportEnd } from "./running-reports.ts";
 export type ReporterOptions = RunningReportsOptions;
@@ -49,8 +50,14 @@ export class Reporter {
     const post = await this.posts.next(true, context);
     if (post === undefined) return undefined;
     try {
-      const known = await this.posts.send(post, { remembered: false }, context);
-      const [failure] = await this.uploads.upload(post.files, known, context);
+      const certain = post.files.filter((file) => this.isCertainlyWanted(file));
+      const [known, failures] = await Promise.all([
+        this.posts.send(post, { remembered: false }, context),
+        this.uploads.upload(certain, nothingKnown, context),
+      ]);
+      const others = post.files.filter((file) => !this.isCertainlyWanted(file));
+      failures.push(...(await this.uploads.upload(others, known, context)));
+      const [failure] = failures;
       if (failure === undefined) return undefined;
       const { name, error } = failure;
       return { text: `Unable to upload images: Error uploading ${name}: ${error.message}`, error };
@@ -60,5 +67,13 @@ export class Reporter {
       context.log.error(`Unable to post the last status: ${error.message}`);
       return { text: "Unable to upload images: posting status failed", error };
     }
+  }
+
+  /**
+   * Texts are known by their name in this job: what this reporter of a whole job has not uploaded, the server has not
+   * got. So they need not wait for its answer.
+   */
+  private isCertainlyWanted({ kind }: ResultFile): boolean {
+    return kind === "file" && this.options.reported === undefined;
   }
 }

@@ -13,6 +13,8 @@ export interface KnownFiles {
   readonly knownFiles: readonly string[];
 }
 
+export const nothingKnown: KnownFiles = { knownImages: [], knownFiles: [] };
+
 /** How many are on their way to the server. */
 export interface OutstandingUploads {
   readonly images: number;

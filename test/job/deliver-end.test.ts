@@ -22,7 +22,7 @@ test("whatever breaks at the uploads, the job ends incomplete and the web UI is 
   if (offer.kind !== "grab_job") throw new Error(`the offer is ${offer.kind}`);
   const context = recordingContext();
   const record = new JobRecord(host.pool, newJobState(offer.job, webUi), context.log);
-  const jobLog = { announceUpload: () => Promise.reject(new Error("broken")) };
+  const jobLog = { announceUpload: () => Promise.reject(new Error("broken")), lineCount: () => 0 };
   const ended = { jobId: "12", webUi, settings: host.settings, record, jobLog, reporter: undefined };
   const outcome = await deliverEnd(ended, { stopReason: "done" }, context);
   expect(outcome).toEqual({ delivery: "told", isPassed: false });
@@ -51,7 +51,7 @@ test.each(["done", "api-failure"] as const)(
     if (offer.kind !== "grab_job") throw new Error(`the offer is ${offer.kind}`);
     const context = recordingContext();
     const record = new JobRecord(host.pool, newJobState(offer.job, webUi), context.log);
-    const jobLog = { announceUpload: async () => {} };
+    const jobLog = { announceUpload: async () => {}, lineCount: () => 0 };
     const ended = { jobId: "12", webUi, settings: host.settings, record, jobLog, reporter: undefined };
     expect(await deliverEnd(ended, { stopReason }, context)).toMatchObject({ delivery: "refused" });
     // The first one of "done" went out before anything was known.

@@ -29,6 +29,7 @@ function optionsFor(
     redactVars: async () => {},
     isDelivered: () => false,
     noteDelivered: () => {},
+    lineCount: () => 0,
     announce: async (name) => {
       for (const log of Object.keys(logs)) await appendFile(pool.path(log), `Uploading ${name}\n`);
     },
@@ -126,6 +127,47 @@ test("each upload is announced first; the last line of autoinst-log.txt is its o
   expect(lines?.at(-1)).toBe("Uploading autoinst-log.txt");
 });
 
+test("the job's own logs do not wait for what is on its way, and go again when lines have come since", async () => {
+  let lines = 0;
+  let release = () => {};
+  const videoMayEnd = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const logsArrived: string[] = [];
+  await using pool = await TemporaryPool.make({ ...logs, "video.ogv": "v" });
+  await using ui = new WebUiDouble(async (request) => {
+    const { name, bytes } = fileOf(request);
+    if (name === "worker-log.txt") logsArrived.push(bytes.toString());
+    if (name !== "video.ogv") {
+      if (logsArrived.length === 1) release();
+      return undefined;
+    }
+    await videoMayEnd;
+    await appendFile(pool.path("worker-log.txt"), "late\n");
+    lines++;
+    return undefined;
+  });
+  const delivered: string[] = [];
+  const more = { lineCount: () => lines, noteDelivered: (key: string) => void delivered.push(key) };
+  expect(await uploadJobFiles(optionsFor(ui, pool, more), recordingContext())).toEqual([]);
+  expect(logsArrived.map((text) => text.includes("late"))).toEqual([false, true]);
+  expect(delivered).toEqual(["video.ogv", "worker-log.txt", "autoinst-log.txt"]);
+});
+
+test("the job's own logs go twice at most, however many lines come", async () => {
+  let lines = 0;
+  await using ui = new WebUiDouble();
+  await using pool = await TemporaryPool.make({ ...logs, serial0: "" });
+  await uploadJobFiles(optionsFor(ui, pool, { lineCount: () => lines++ }), recordingContext());
+  expect(namesOf(ui.requests).toSorted()).toEqual([
+    "autoinst-log.txt",
+    "autoinst-log.txt",
+    "serial0.txt",
+    "worker-log.txt",
+    "worker-log.txt",
+  ]);
+});
+
 test("vars.json is redacted before it is read for the upload (field lesson 33)", async () => {
   await using ui = new WebUiDouble();
   await using pool = await TemporaryPool.make({ "vars.json": '{"_SECRET_X":"secret"}' });
@@ -172,7 +214,7 @@ const oneAtATime = settingsWith({}, { parallelUploads: 1 });
 test.each([
   ["1", "ulogs", ["1", "serial0.txt", "autoinst-log.txt", "worker-log.txt"]],
   ["a", "assets", ["1", "2", "3", "a", "serial0.txt", "autoinst-log.txt", "worker-log.txt"]],
-  ["serial0.txt", "logs", ["1", "2", "3", "a", "b", "serial0.txt"]],
+  ["serial0.txt", "logs", ["1", "2", "3", "a", "b", "serial0.txt", "autoinst-log.txt", "worker-log.txt"]],
   [
     "autoinst-log.txt",
     "logs",

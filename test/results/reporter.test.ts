@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { symlink } from "node:fs/promises";
 import type { Settings } from "../../src/config/settings.ts";
 import { Audience } from "../../src/results/audience.ts";
-import type { Progress } from "../../src/results/progress.ts";
+import { nothingReported, type Progress } from "../../src/results/progress.ts";
 import { Reporter, type ReporterOptions } from "../../src/results/reporter.ts";
 import { makeFifo, TemporaryPool } from "./temporary-pool.ts";
 import { field, fileOf, recordingContext, refusal, settingsWith, WebUiDouble } from "./web-ui-double.ts";
@@ -172,8 +172,28 @@ test("what the server knows is not uploaded", async () => {
     "testresults/b.txt": "b",
   };
   await using pool = await TemporaryPool.make({ ...testOrder, ...result("boot", ...steps), ...files });
-  expect(await reporterFor(ui, pool).finish(recordingContext())).toBeUndefined();
+  const reporter = reporterFor(ui, pool, {}, { reported: nothingReported });
+  expect(await reporter.finish(recordingContext())).toBeUndefined();
   expect(ui.uploads.map((upload) => upload.split(" ")[0]).toSorted()).toEqual(["b.png", "b.png", "b.txt"]);
+});
+
+test("texts of a job that nobody has reported before go up beside its last post", async () => {
+  const arrived = Promise.withResolvers<void>();
+  await using ui = new WebUiDouble(async (request) => {
+    if (request.path.endsWith("/status")) {
+      await arrived.promise;
+      return Response.json({ result: 1 });
+    }
+    arrived.resolve();
+    return undefined;
+  });
+  await using pool = await TemporaryPool.make({
+    ...testOrder,
+    ...result("boot", { text: "a.txt" }),
+    "testresults/a.txt": "a",
+  });
+  expect(await reporterFor(ui, pool).finish(recordingContext())).toBeUndefined();
+  expect(ui.uploads).toEqual(["a.txt image=0 thumb=0"]);
 });
 
 test("the same picture under two names goes up once", async () => {

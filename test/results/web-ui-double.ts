@@ -16,7 +16,7 @@ export interface Arrived {
   readonly atMs: number;
 }
 
-type Answers = (request: Arrived) => Response | Promise<Response> | undefined;
+type Answers = (request: Arrived) => Response | Promise<Response | undefined> | undefined;
 
 /** Enough to tell one try from several. */
 const restTries = 2;
