@@ -1,11 +1,12 @@
-// Sends an asset in chunks, in order, one at a time, as the server demands (protocol 7). Memory: a few chunks.
+// Sends an asset in chunks, in order, one at a time, as the server demands (protocol 7).
 import type { Context } from "../context.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, UnreadablePartError } from "../errors.ts";
 import { sleep } from "../sleep.ts";
-import { isJobGivenUp, tryTimeoutMs, type UploadTarget } from "./artefact.ts";
+import { fieldParts, isJobGivenUp, tryTimeoutMs, type UploadTarget } from "./artefact.ts";
 import { type AssetScope, isAssetThere } from "./asset-presence.ts";
-import { type PoolFile, readAt } from "./pool-file.ts";
-import { chunkRecord } from "./storable.ts";
+import { chunkContent, sumOf } from "./chunk-content.ts";
+import type { PoolFile } from "./pool-file.ts";
+import type { Chunk } from "./storable.ts";
 
 /** An asset in the pool, open. */
 export interface OpenAsset {
@@ -18,10 +19,15 @@ export interface OpenAsset {
 
 export type Delay = (delayMs: number, signal: AbortSignal) => Promise<void>;
 
+/** A chunk that is to be sent. */
+interface Turn extends Pick<Chunk, "index" | "total" | "totalSum"> {
+  /** It has failed before, for all we know because of its connection. */
+  readonly isRepeated: boolean;
+}
+
 /** The server checks bigger files only by their size. */
 const maxCheckedBytes = 250_000_000;
 const maxRetryDelayMs = 30_000;
-const pieceBytes = 256 * 1024;
 
 /**
  * Uploads an asset in chunks. Throws `ApiError` when a chunk has used up its tries or the server has given the job
@@ -40,12 +46,13 @@ export async function uploadChunks(
   let lastChunkSentMs: number | undefined;
   for (let index = 1; index <= total; ) {
     if (index === total) lastChunkSentMs ??= performance.now();
-    const error = await tryChunk(target, asset, { index, total, totalSum }, context);
+    const isRepeated = failures.has(index);
+    const error = await tryChunk(target, asset, { index, total, totalSum, isRepeated }, context);
     if (error === undefined) {
       index++;
       continue;
     }
-    if (isJobGivenUp(error)) throw error;
+    if (isJobGivenUp(error) || error.cause instanceof UnreadablePartError) throw error;
     const failed = (failures.get(index) ?? 0) + 1;
     failures.set(index, failed);
     const isOutOfTries = failed >= chunkTries;
@@ -84,26 +91,22 @@ export function mustStartOver(error: ApiError, sizeBytes: number): boolean {
 async function tryChunk(
   { webUi, jobId, settings }: UploadTarget,
   { name, scope, path, file }: OpenAsset,
-  { index, total, totalSum }: { readonly index: number; readonly total: number; readonly totalSum: string },
+  { index, total, totalSum, isRepeated }: Turn,
   context: Context,
 ): Promise<ApiError | undefined> {
   const start = (index - 1) * settings.upload.chunkBytes;
   const end = Math.min(start + settings.upload.chunkBytes, file.sizeBytes);
-  const content = await readAt(file, start, end - start);
-  const sum = unpadded(new Bun.CryptoHasher("sha1").update(content));
-  const record = chunkRecord({ start, end, index, total, totalSum, sum, file: path, content });
+  const content = chunkContent(file, { start, end, index, total, totalSum, file: path });
   try {
     const { status, body } = await webUi.call(
       {
         method: "POST",
         path: `jobs/${jobId}/artefact`,
-        form: [
-          { name: "file", fileName: name, content: record },
-          { name: "asset", value: scope },
-        ],
+        form: [{ name: "file", fileName: name, content }, ...fieldParts({ asset: scope })],
         tries: 1,
+        newConnection: isRepeated,
         remembered: false,
-        timeoutMs: tryTimeoutMs(settings.own.timeouts.answerMs, record.length),
+        timeoutMs: tryTimeoutMs(settings.own.timeouts.answerMs, content.sizeBytes),
       },
       context,
     );
@@ -117,17 +120,4 @@ async function tryChunk(
 /** Whether the server has confirmed an asset or a chunk of one. */
 export function isOk(body: unknown): boolean {
   return typeof body === "object" && body !== null && "status" in body && body.status === "ok";
-}
-
-async function sumOf(file: PoolFile, signal: AbortSignal): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for (let offset = 0; offset < file.sizeBytes; offset += pieceBytes) {
-    signal.throwIfAborted();
-    hasher.update(await readAt(file, offset, Math.min(pieceBytes, file.sizeBytes - offset)));
-  }
-  return unpadded(hasher);
-}
-
-function unpadded(hasher: Bun.CryptoHasher): string {
-  return hasher.digest("base64").replace(/=+$/, "");
 }

@@ -1,7 +1,7 @@
 // Asset chunks as the server reads them: a hash of Perl's Storable, network order, in memory (protocol 7). Written
 // here because no library writes it.
 
-/** A piece of an asset. */
+/** A piece of an asset; its bytes and their sum come apart from it. */
 export interface Chunk {
   /** Byte offsets in the file. */
   readonly start: number;
@@ -11,29 +11,36 @@ export interface Chunk {
   readonly total: number;
   /** SHA-256 of the whole file, base64 without padding. */
   readonly totalSum: string;
-  /** SHA-1 of the piece, base64 without padding. */
-  readonly sum: string;
   /** Path of the file on this host; the server only logs it. */
   readonly file: string;
-  readonly content: Uint8Array;
 }
 
-/** The record that is a chunk's file content in the upload. */
-export function chunkRecord(chunk: Chunk): Uint8Array {
-  const { start, end, index, total, totalSum, sum, file, content } = chunk;
-  const entries = Object.entries({
-    start: integer(start),
-    end: integer(end),
-    index: integer(index),
-    total: integer(total),
-    total_cksum: text(totalSum),
-    cksum: text(sum),
-    file: text(file),
-    content: string(hexOf(content)),
-  });
-  const head = [Buffer.from([0x05, 0x0b, 0x03]), u32(entries.length)];
-  const body = entries.flatMap(([key, value]) => [...value, u32(key.length), Buffer.from(key)]);
-  return Buffer.concat([...head, ...body]);
+/**
+ * A chunk's record is this, then the bytes as lower-case hex text, then `recordTail`: in this order nothing of the
+ * content has to be known before it is sent.
+ */
+export function recordHead({ start, end, index, total, totalSum, file }: Chunk): Buffer<ArrayBuffer> {
+  const entries = [
+    entry("start", integer(start)),
+    entry("end", integer(end)),
+    entry("index", integer(index)),
+    entry("total", integer(total)),
+    entry("total_cksum", text(totalSum)),
+    entry("file", text(file)),
+  ];
+  // The content and its sum come after these.
+  const magic = [Buffer.from([0x05, 0x0b, 0x03]), u32(entries.length + 2)];
+  return Buffer.concat([...magic, ...entries.flat(), stringHead(2 * (end - start))]);
+}
+
+/** `sum`: SHA-1 of the chunk's bytes, base64 without padding. */
+export function recordTail(sum: string): Buffer<ArrayBuffer> {
+  return Buffer.concat([...entry("content", []), ...entry("cksum", text(sum))]);
+}
+
+/** A hash has its values before their keys. */
+function entry(key: string, value: readonly Uint8Array[]): Uint8Array[] {
+  return [...value, u32(key.length), Buffer.from(key)];
 }
 
 /** Beyond 32 bits Perl itself writes integers as text. */
@@ -46,23 +53,13 @@ function integer(value: number): Uint8Array[] {
 }
 
 function text(value: string): Uint8Array[] {
-  return string(Buffer.from(value));
+  const bytes = Buffer.from(value);
+  return [stringHead(bytes.length), bytes];
 }
 
-function string(bytes: Uint8Array): Uint8Array[] {
-  if (bytes.length <= 255) return [Buffer.from([0x0a, bytes.length]), bytes];
-  return [Buffer.from([0x01]), u32(bytes.length), bytes];
-}
-
-const hexPieceBytes = 64 * 1024;
-
-/** In pieces, as a chunk's hex text as one string would double what the chunk takes in memory. */
-function hexOf(content: Uint8Array): Uint8Array {
-  const source = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-  const hex = Buffer.allocUnsafe(source.length * 2);
-  for (let at = 0; at < source.length; at += hexPieceBytes)
-    hex.write(source.toString("hex", at, at + hexPieceBytes), at * 2, "latin1");
-  return hex;
+function stringHead(lengthBytes: number): Uint8Array {
+  if (lengthBytes <= 255) return Buffer.from([0x0a, lengthBytes]);
+  return Buffer.concat([Buffer.from([0x01]), u32(lengthBytes)]);
 }
 
 function u32(value: number): Uint8Array {

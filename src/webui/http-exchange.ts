@@ -12,7 +12,7 @@ export interface Exchange {
   /** Headers for a URL: asked anew after each redirect. */
   readonly headers: (url: URL) => Record<string, string>;
   readonly body: FormBody | { readonly json: string } | undefined;
-  /** A pooled connection may be half open: a request that has only one try takes a new one. */
+  /** Instead of a pooled one, which may be half open; it is not pooled afterwards. */
   readonly newConnection: boolean;
   readonly timeouts: Pick<OwnSettings["timeouts"], "answerMs" | "idleMs" | "requestMs">;
 }

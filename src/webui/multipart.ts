@@ -1,9 +1,7 @@
 // Bodies of multipart/form-data, written here because memory has to stay bounded for files of any size and the length
 // known in advance: FormData reads a whole file into memory, a Blob made of parts loses the bytes of files.
-import { read as readCallback } from "node:fs";
-import { promisify } from "node:util";
-import { errorText, UnreadablePartError } from "../errors.ts";
-import type { FilePart, FormPart } from "./web-ui.ts";
+import { filePieces } from "./file-pieces.ts";
+import type { FilePart, FormPart, MadePart } from "./web-ui.ts";
 
 /** Bodies up to this size are sent from one buffer, bigger ones as a stream. */
 export const maxBufferedBodyBytes = 1024 * 1024;
@@ -24,13 +22,14 @@ export function formBody(parts: readonly FormPart[], boundary = `openqa-${crypto
     contentType: `multipart/form-data; boundary=${boundary}`,
     sizeBytes,
     async *pieces() {
-      for (const segment of segments)
-        yield* segment instanceof Uint8Array ? slices(segment) : filePieces(segment);
+      for (const segment of segments) yield* segmentPieces(segment);
     },
   };
 }
 
-function partSegments(part: FormPart, boundary: string): (Uint8Array | FilePart)[] {
+type Segment = Uint8Array | FilePart | MadePart;
+
+function partSegments(part: FormPart, boundary: string): Segment[] {
   const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(part.name)}"`;
   if ("value" in part) return [encode(`${head}\r\n\r\n${part.value}\r\n`)];
   const type = "Content-Type: application/octet-stream";
@@ -50,24 +49,16 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function segmentBytes(segment: Uint8Array | FilePart): number {
+function segmentBytes(segment: Segment): number {
   return segment instanceof Uint8Array ? segment.byteLength : segment.sizeBytes;
+}
+
+function segmentPieces(segment: Segment) {
+  if (segment instanceof Uint8Array) return slices(segment);
+  if ("pieces" in segment) return segment.pieces();
+  return filePieces(segment.fd, { start: 0, end: segment.sizeBytes, pieceBytes });
 }
 
 function* slices(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
   for (let at = 0; at < bytes.byteLength; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
-}
-
-const read = promisify(readCallback);
-
-async function* filePieces({ fd, sizeBytes }: FilePart): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let at = 0; at < sizeBytes; ) {
-    const piece = new Uint8Array(Math.min(pieceBytes, sizeBytes - at));
-    const { bytesRead } = await read(fd, piece, 0, piece.byteLength, at).catch((error: unknown) => {
-      throw new UnreadablePartError(`Unable to read file: ${errorText(error)}`, { cause: error });
-    });
-    if (bytesRead === 0) throw new UnreadablePartError(`File has only ${at} bytes, expected ${sizeBytes}`);
-    yield piece.subarray(0, bytesRead);
-    at += bytesRead;
-  }
 }

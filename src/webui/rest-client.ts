@@ -77,7 +77,7 @@ export class RestClient implements WebUi {
     const kind = request.path.replace(/\d+/g, "N");
     let leftWhileAway = request.triesWhileAway ?? Number.POSITIVE_INFINITY;
     for (let left = tries - 1; ; left--) {
-      const outcome = await this.try(request, tries === 1, context.signal);
+      const outcome = await this.try({ newConnection: tries === 1, ...request }, context.signal);
       if ("answer" in outcome) {
         this.errors.clear(kind);
         return outcome.answer;
@@ -93,7 +93,10 @@ export class RestClient implements WebUi {
     }
   }
 
-  private async try(request: RestRequest, isOnlyTry: boolean, signal: AbortSignal): Promise<TryOutcome> {
+  private async try(
+    request: RestRequest & { readonly newConnection: boolean },
+    signal: AbortSignal,
+  ): Promise<TryOutcome> {
     signal.throwIfAborted();
     const { timeouts } = this.settings.own;
     try {
@@ -103,7 +106,7 @@ export class RestClient implements WebUi {
           url: this.urlOf(request),
           headers: (url) => this.headersFor(url),
           body: bodyOf(request),
-          newConnection: isOnlyTry,
+          newConnection: request.newConnection,
           timeouts: { ...timeouts, requestMs: request.timeoutMs ?? timeouts.requestMs },
         },
         this.fetch,

@@ -3,15 +3,22 @@ import type { WebUiHostSettings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
 import type { RememberedErrors } from "./remembered-errors.ts";
 
-/** A multipart part. A file is streamed, so that memory stays bounded whatever its size. */
+/** A multipart part. All but bytes is streamed, so that memory stays bounded whatever its size. */
 export type FormPart =
   | { readonly name: string; readonly value: string }
-  | { readonly name: string; readonly fileName: string; readonly content: Uint8Array | FilePart };
+  | { readonly name: string; readonly fileName: string; readonly content: Uint8Array | FilePart | MadePart };
 
 /** An open regular file: its first `sizeBytes` bytes are sent, from offset 0 at each try. The caller closes it. */
 export interface FilePart {
   readonly fd: number;
   readonly sizeBytes: number;
+}
+
+/** Content that is made while it is sent, from the start at each try: pieces of `sizeBytes` in all. */
+export interface MadePart {
+  readonly sizeBytes: number;
+  /** Throws `UnreadablePartError` when sending it again would not help. */
+  pieces(): AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
 
 export interface RestRequest {
@@ -25,6 +32,11 @@ export interface RestRequest {
   readonly tries?: number;
   /** Of these, tries that nobody answers, or not for now; default: as many as there are. */
   readonly triesWhileAway?: number;
+  /**
+   * A pooled connection may be half open: whether to take a new one instead. Default: if there is only one try. One
+   * that is new is not pooled afterwards.
+   */
+  readonly newConnection?: boolean;
   /** Deadline of one try as a whole; default: `own.timeouts.requestMs`. */
   readonly timeoutMs?: number;
   /** Added to the port of the URL if that has an explicit one (live view handler). */

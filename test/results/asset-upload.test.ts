@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { truncateSync } from "node:fs";
 import { chmod, stat, symlink } from "node:fs/promises";
 import type { Settings } from "../../src/config/settings.ts";
 import { ApiError } from "../../src/errors.ts";
@@ -92,6 +93,33 @@ test.each(Object.entries(once))("after %s only that chunk is sent again", async 
     "(2 of 3 tries left)",
     "(1 of 3 tries left)",
   ]);
+});
+
+test("chunks share a connection; a chunk that failed takes a new one", async () => {
+  const server = new AssetServer();
+  const slow = () => refusal(503, "busy");
+  await using ui = new WebUiDouble(faulty(server, 3, 1, slow));
+  await using pool = await TemporaryPool.make({ "assets_public/disk.qcow2": content });
+  await uploadAsset(targetFor(ui, pool, { chunkBytes: 500 }), disk, recordingContext(), noDelay);
+  expect(chunksOf(ui.requests)).toBe("1/5 2/5 3/5 3/5 4/5 5/5");
+  const [first, second, third, again] = ui.requests.map(({ clientPort }) => clientPort);
+  expect([second, third]).toEqual([first, first]);
+  expect(again).not.toBe(first);
+});
+
+test("a file that has become shorter is given up at once: no try would help", async () => {
+  const server = new AssetServer();
+  const path = "assets_public/disk.qcow2";
+  await using pool = await TemporaryPool.make({ [path]: content });
+  await using ui = new WebUiDouble((request) => {
+    if (chunksOf([request]) === "1/3") truncateSync(pool.path(path), 1500);
+    return server.answer(request);
+  });
+  await expect(uploadAsset(targetFor(ui, pool), disk, recordingContext(), noDelay)).rejects.toThrow(
+    "File has only 1500 bytes, expected 2000",
+  );
+  expect(chunksOf(ui.requests)).toBe("1/3");
+  expect(ui.requests.at(-1)?.path).toBe("/api/v1/jobs/12/upload_state");
 });
 
 test("when a check of the last chunk fails all chunks are sent again", async () => {

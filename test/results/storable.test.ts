@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Chunk, chunkRecord } from "../../src/results/storable.ts";
+import { type Chunk, recordHead, recordTail } from "../../src/results/storable.ts";
 import { readChunk } from "../support/multipart.ts";
 
 const vectors = join(import.meta.dir, "../fixtures/storable");
@@ -17,7 +17,17 @@ function sum(kind: string, bytes: Uint8Array): string {
   return createHash(kind).update(bytes).digest("base64").replace(/=+$/, "");
 }
 
-function chunkOf(bytes: Buffer, chunkBytes: number, index: number, file: string): Chunk {
+interface WholeChunk extends Chunk {
+  readonly content: Uint8Array;
+  readonly sum: string;
+}
+
+function recordOf(chunk: WholeChunk): Buffer {
+  const hex = Buffer.from(Buffer.from(chunk.content).toString("hex"));
+  return Buffer.concat([recordHead(chunk), hex, recordTail(chunk.sum)]);
+}
+
+function chunkOf(bytes: Buffer, chunkBytes: number, index: number, file: string): WholeChunk {
   const start = (index - 1) * chunkBytes;
   const end = Math.min(start + chunkBytes, bytes.length);
   const content = bytes.subarray(start, end);
@@ -46,23 +56,25 @@ test.each([
   const perls = Buffer.from(
     await Bun.file(join(vectors, `${name}.${index}-of-${total}.storable`)).arrayBuffer(),
   );
-  const ours = Buffer.from(chunkRecord(chunkOf(bytes, chunkBytes, index, `/tmp/${name}.bin`)));
+  const ours = recordOf(chunkOf(bytes, chunkBytes, index, `/tmp/${name}.bin`));
   expect(readChunk(ours)).toEqual(readChunk(perls));
   expect(ours.length).toBe(perls.length);
 });
 
-const edges: Readonly<Record<string, Partial<Chunk>>> = {
+const edges: Readonly<Record<string, Partial<WholeChunk>>> = {
   "an empty file": { start: 0, end: 0, content: new Uint8Array() },
-  "the smallest integer of four bytes": { start: 128 },
-  "the largest one byte integer": { start: 127 },
-  "the largest integer of four bytes": { start: 2 ** 31 - 1, end: 2 ** 31 },
+  "the smallest integer of four bytes": { start: 128, end: 131 },
+  "the largest one byte integer": { start: 124, end: 127 },
+  "the largest integer of four bytes": { start: 2 ** 31 - 4, end: 2 ** 31 - 1 },
+  "the smallest integer beyond": { start: 2 ** 31 - 3, end: 2 ** 31 },
   "a file beyond 4 GiB": { start: 5_000_000_000, end: 5_000_000_003 },
-  "content of exactly 255 hex characters and one more": { content: Buffer.alloc(128, 7) },
+  "content of just less than 255 hex characters": { start: 0, end: 127, content: Buffer.alloc(127, 7) },
+  "content of just more": { start: 0, end: 128, content: Buffer.alloc(128, 7) },
   "a long path": { file: `/${"p".repeat(300)}` },
 };
 test.each(Object.entries(edges))("Perl thaws %s", async (_, edge) => {
   const chunk = { ...chunkOf(Buffer.from("abc"), 10, 1, "/pool/1/assets_public/x"), ...edge };
-  const thawed = await thaw(chunkRecord(chunk));
+  const thawed = await thaw(recordOf(chunk));
   expect(thawed).toEqual({
     start: String(chunk.start),
     end: String(chunk.end),

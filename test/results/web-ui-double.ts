@@ -14,6 +14,8 @@ export interface Arrived {
   readonly json: Record<string, unknown> | undefined;
   readonly form: readonly FormEntry[];
   readonly atMs: number;
+  /** Tells connections apart. */
+  readonly clientPort: number | undefined;
 }
 
 type Answers = (request: Arrived) => Response | Promise<Response | undefined> | undefined;
@@ -92,6 +94,7 @@ export class WebUiDouble implements AsyncDisposable {
       json: type.startsWith("application/json") ? JSON.parse(body.toString()) : undefined,
       form: type.startsWith("multipart/") ? readMultipart(type, body) : [],
       atMs: performance.now(),
+      clientPort: this.server.requestIP(request)?.port,
     };
     this.requests.push(arrived);
     for (const look of this.waits) look();

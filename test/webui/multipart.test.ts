@@ -76,6 +76,29 @@ test("a big body has the length that was announced, byte for byte", async () => 
   expect(readMultipart(headers["content-type"]!, body)[0]!.bytes.equals(content)).toBe(true);
 });
 
+test.each([10, 3_000_000])(
+  "content that is made on the way (%d bytes) is made anew at each try",
+  async (sizeBytes) => {
+    await using server = await WebUiDoor.open(answer(500), answer(200, "OK"));
+    let made = 0;
+    const content = {
+      sizeBytes,
+      async *pieces() {
+        made++;
+        yield new Uint8Array(5).fill(made);
+        yield new Uint8Array(sizeBytes - 5).fill(made);
+      },
+    };
+    await clientFor(server.url).call(upload([{ name: "file", fileName: "x", content }]), testContext());
+    const arrived = server.requests.map(
+      ({ headers, body }) => readMultipart(headers["content-type"]!, body)[0]!.bytes,
+    );
+    expect(arrived.map((bytes) => bytes.length)).toEqual([sizeBytes, sizeBytes]);
+    expect(arrived.map((bytes) => bytes.every((byte) => byte === bytes[0]))).toEqual([true, true]);
+    expect(arrived.map(([first]) => first)).toEqual([1, 2]);
+  },
+);
+
 const bigUpload = () => upload([{ name: "file", fileName: "v", content: { fd: big, sizeBytes: bigBytes } }]);
 
 test("a big file does not go through memory as a whole", async () => {
