@@ -4,8 +4,13 @@ import { AssetCaches } from "./cache/worker/asset-caches.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Context, Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
+import { jobMark } from "./isotovideo/pool-state.ts";
 import { flushOpenFiles } from "./ops/appended-file.ts";
 import { Logger } from "./ops/log.ts";
+import { PictureOptimiser } from "./pictures/picture-optimiser.ts";
+import { pictureProcessEnvironment } from "./pictures/picture-process-environment.ts";
+import { childEnvironment } from "./process/child-environment.ts";
+import { ownCommand } from "./process/own-command.ts";
 import { releaseCodePages } from "./process/release-memory.ts";
 import { becomeSubreaper } from "./process/subreaper.ts";
 import { sleep } from "./sleep.ts";
@@ -35,6 +40,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   if (packages === undefined) return exitCode.done;
   const rest = restLater(log);
   await using caches = new AssetCaches();
+  await using optimiser = pictureOptimiser(first, program, log);
   const running = slots.map(async (settings, index) => {
     const slotLog = logs[index]?.log ?? log;
     describeSetup(settings, registrationOf(settings, facts).workerClass, slotLog);
@@ -43,6 +49,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
       settings,
       program,
       caches,
+      optimiser,
       facts,
       packages: packages.get(settings.packagesCommand),
       stops: stops.signals,
@@ -54,6 +61,19 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   await Promise.all(logs.map((each) => each.close()));
   if (!ran.includes(true)) throw new UsageError("no slot can run, the log says why");
   return faults.hasOccurred ? exitCode.failed : exitCode.done;
+}
+
+/** Its process is none of a job's: those who end these leave it alone. */
+function pictureOptimiser({ own }: Settings, program: Program, log: Logger): PictureOptimiser {
+  const environment = {
+    ...childEnvironment(program),
+    ...pictureProcessEnvironment,
+    ...jobMark("host", "pictures"),
+  };
+  return new PictureOptimiser(
+    { settings: own.pictures, command: ownCommand("__pictures"), environment },
+    log,
+  );
 }
 
 /** For the last lines of logs to be written: a disk may hang. */

@@ -22,10 +22,12 @@ export async function concludeJob(progress: JobInProgress, ending: Ending, log: 
   const told = new AbortController();
   const announced = tellUploading(progress, { log, signal: AbortSignal.any([input.hurry, told.signal]) });
   const isotovideoEnd = isotovideo && (await stopIsotovideo(progress, ending, delivery));
+  progress.pictures?.isotovideoEnded();
   const exit = isotovideoEnd && ending.stopReason !== "timeout" ? exitText(isotovideoEnd) : undefined;
   jobLog.note(...endNotes(ending.stopReason, exit, new Date()));
   await record.save("delivering");
   const end = await deliverOrSpool(progress, ending, delivery);
+  await progress.pictures?.end();
   told.abort();
   await announced;
   return end;

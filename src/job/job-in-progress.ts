@@ -3,6 +3,8 @@ import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import type { IsotovideoRun } from "../isotovideo/isotovideo-run.ts";
+import type { JobPictures } from "../pictures/job-pictures.ts";
+import type { Optimises } from "../pictures/picture-optimiser.ts";
 import type { Audience } from "../results/audience.ts";
 import type { Reporter } from "../results/reporter.ts";
 import type { WebUi } from "../webui/web-ui.ts";
@@ -18,6 +20,7 @@ export interface JobInput {
   readonly settings: Settings;
   readonly program: Program;
   readonly caches: AssetCaches;
+  readonly optimiser: Optimises;
   readonly spool: Spool;
   readonly audience: Audience;
   /** Address under which the web UI reaches this host. */
@@ -26,6 +29,8 @@ export interface JobInput {
   readonly entered: (phase: "setup" | "running" | "ending" | "ended") => void;
   /** isotovideo runs: tells every web UI, with the address of the command server in the job. */
   readonly hasStarted: (job: Readonly<Record<string, unknown>>) => void;
+  /** Aborted when the worker ends: nothing is done any more that the job could do without. */
+  readonly stop: AbortSignal;
   /** Aborted when the processes of the job are to be killed at once. */
   readonly kill: AbortSignal;
   /** Aborted when nothing more may be delivered: what is left goes to the spool. */
@@ -43,5 +48,7 @@ export interface JobInProgress {
   /** What the job keeps until its end, its assets in the cache among it. */
   readonly held: AsyncDisposableStack;
   isotovideo?: IsotovideoRun;
+  /** While it runs, unless pictures go out as they are. */
+  pictures?: JobPictures;
   reporter?: Reporter;
 }

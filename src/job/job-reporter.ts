@@ -1,6 +1,7 @@
 // The reporter of a job, made from its record: of one that runs here and of one that an earlier start has left.
 import type { Settings } from "../config/settings.ts";
 import { Audience } from "../results/audience.ts";
+import type { PictureSource } from "../results/picture-source.ts";
 import { Reporter } from "../results/reporter.ts";
 import type { WebUi } from "../webui/web-ui.ts";
 import type { JobRecord } from "./job-record.ts";
@@ -13,6 +14,8 @@ export function reporterOf(
     readonly webUi: WebUi;
     readonly settings: Settings;
     readonly audience?: Audience;
+    /** Default: pictures go out as they are. */
+    readonly pictures?: PictureSource;
   },
 ): Reporter {
   const { run, workerId, reported, shown } = record.state;

@@ -7,6 +7,7 @@ import type { IsotovideoEnd, IsotovideoRun } from "../isotovideo/isotovideo-run.
 import { startIsotovideo } from "../isotovideo/start.ts";
 import type { Audience } from "../results/audience.ts";
 import type { ReportEnd, Reporter } from "../results/reporter.ts";
+import { beginPictures } from "./begin-pictures.ts";
 import { concludeJob } from "./conclude-job.ts";
 import { setupTimeLimitMs, withDeadline } from "./deadlines.ts";
 import { isotovideoCall } from "./isotovideo-call.ts";
@@ -83,7 +84,15 @@ export async function report(
   input.entered("running");
   input.hasStarted({ ...job.received, URL: record.state.run?.commandServerUrl });
   keepDeveloper(audience, record);
-  const reporter = reporterOf(record, { jobId: job.id, webUi, settings, audience });
+  const pictures = await beginPictures(input, context.log);
+  if (pictures) {
+    progress.pictures = pictures;
+    progress.held.defer(() => pictures.end());
+  }
+  const reporter = reporterOf(record, {
+    ...{ jobId: job.id, webUi, settings, audience },
+    ...(pictures && { pictures }),
+  });
   progress.reporter = reporter;
   return await withDeadline(limitMs, context, (inner) => watch(isotovideo, reporter, inner));
 }

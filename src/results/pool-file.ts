@@ -2,11 +2,11 @@
 // Each folder on the way is opened by itself and the next name is looked up in it, so links cannot lead astray,
 // not even when they are put there in between.
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, readlink } from "node:fs/promises";
+import { type FileHandle, open, readdir, readlink, unlink } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { errorText, exitCode, WorkerError } from "../errors.ts";
 
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 
 /** Something in a pool directory is there but is not what it has to be: a link, a FIFO, too big, not readable. */
 export class PoolFileError extends WorkerError {
@@ -72,6 +72,33 @@ export async function readAt(file: PoolFile, offset: number, lengthBytes: number
   return buffer.subarray(0, filled);
 }
 
+/**
+ * Writes a new file below a directory, for this user only. Its folder has to be there, nothing of its name may be. When
+ * that fails nothing is left of it. Throws `PoolFileError`.
+ */
+export async function createInside(
+  directory: string,
+  relativeName: string,
+  content: Uint8Array,
+): Promise<void> {
+  const name = basename(relativeName);
+  await using folder = await openFolderInside(directory, dirname(relativeName));
+  if (folder === undefined || !isBareName(name))
+    throw new PoolFileError(`There is no folder in ${directory} for a file ${relativeName}`);
+  const path = `/proc/self/fd/${folder.fd}/${name}`;
+  try {
+    await using file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    await file.writeFile(content).catch(async (error) => {
+      await unlink(path);
+      throw error;
+    });
+  } catch (cause) {
+    throw new PoolFileError(`Unable to write ${relativeName} in ${directory}: ${errorText(cause)}`, {
+      cause,
+    });
+  }
+}
+
 /** What is in a folder, by name. */
 export interface Listing {
   /** Regular files. */
@@ -80,9 +107,20 @@ export interface Listing {
   readonly others: readonly string[];
 }
 
+/**
+ * Opens a folder below a directory, "." being the directory itself, for use as /proc/self/fd/N. Undefined when there is
+ * none. Throws `PoolFileError`, also when something else is there.
+ */
+export async function openFolderInside(
+  directory: string,
+  relativeName: string,
+): Promise<FileHandle | undefined> {
+  return await openBelow(directory, relativeName, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+}
+
 /** Lists a folder, "." being the directory itself; one that does not exist is empty. Throws `PoolFileError`. */
 export async function listInside(directory: string, relativeName: string): Promise<Listing> {
-  await using folder = await openBelow(directory, relativeName, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+  await using folder = await openFolderInside(directory, relativeName);
   if (folder === undefined) return { files: [], others: [] };
   const entries = await readdir(`/proc/self/fd/${folder.fd}`, { withFileTypes: true });
   const named = (wanted: typeof entries) => wanted.map(({ name }) => name).sort();
@@ -97,8 +135,7 @@ export async function listInside(directory: string, relativeName: string): Promi
  * it has to check it. Throws `PoolFileError`, also when something else is there.
  */
 export async function readLinkInside(directory: string, relativeName: string): Promise<string | undefined> {
-  const folderName = dirname(relativeName);
-  await using folder = await openBelow(directory, folderName, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+  await using folder = await openFolderInside(directory, dirname(relativeName));
   if (folder === undefined) return undefined;
   const path = `/proc/self/fd/${folder.fd}/${basename(relativeName)}`;
   return await readlink(path).catch((error) => undefinedIfMissing(error, relativeName, directory));

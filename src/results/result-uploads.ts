@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { ApiError, errorText } from "../errors.ts";
 import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
 import { Lanes } from "./lanes.ts";
+import { type PictureSource, picturesAsTheyAre } from "./picture-source.ts";
 import { PoolFileError } from "./pool-file.ts";
 import type { ResultFile } from "./status-report.ts";
 
@@ -26,35 +27,59 @@ export interface UploadFailure {
   readonly error: Error;
 }
 
+export interface ResultUploadsOptions extends UploadTarget {
+  /** Default: they go out as they are. */
+  readonly pictures?: PictureSource;
+}
+
+/** What goes up together. */
+interface Batch {
+  readonly context: Context;
+  /** Ends the wait for pictures that are being made smaller, nothing else. */
+  readonly waiting: AbortSignal;
+  readonly failures: UploadFailure[];
+  /** Aborted when no further upload would succeed. */
+  readonly over: AbortController;
+}
+
+/** Paths in the pool of what goes up for a picture. */
+interface Smallest {
+  readonly thumbnail: string;
+  readonly picture: string;
+}
+
 export class ResultUploads {
   private readonly target: UploadTarget;
+  private readonly pictures: PictureSource;
   private readonly lanes: Lanes;
   /** By md5 or file name. What failed is not in here. */
   private readonly states = new Map<string, "under way" | "confirmed">();
 
-  constructor(target: UploadTarget) {
-    this.target = target;
-    this.lanes = new Lanes(target.settings.own.report.parallelUploads);
+  constructor(options: ResultUploadsOptions) {
+    this.target = options;
+    this.pictures = options.pictures ?? picturesAsTheyAre;
+    this.lanes = new Lanes(options.settings.own.report.parallelUploads);
   }
 
   /**
    * Uploads what neither the server knows nor an earlier call has uploaded or is uploading; resolves with what
-   * failed. Throws the signal's reason when aborted.
+   * failed. Throws the signal's reason when aborted. When `waiting` is, pictures that are still being made smaller are
+   * left for a later call.
    */
   async upload(
     files: readonly ResultFile[],
     { knownImages, knownFiles }: KnownFiles,
     context: Context,
+    waiting = context.signal,
   ): Promise<UploadFailure[]> {
     const known = new Set([...knownImages, ...knownFiles.map(fileKey)]);
     const wanted = files.filter((file) => !this.states.has(keyOf(file)) && !known.has(keyOf(file)));
     for (const file of wanted) this.states.set(keyOf(file), "under way");
-    const failures: UploadFailure[] = [];
-    const results = await Promise.allSettled(
-      wanted.map((file) => this.lanes.run(() => this.uploadOne(file, failures, context))),
-    );
+    const over = new AbortController();
+    const batch = { context, waiting: AbortSignal.any([waiting, over.signal]), failures: [], over };
+    const results = await Promise.allSettled(wanted.map((file) => this.uploadWhenReady(file, batch)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
-    return failures;
+    return batch.failures;
   }
 
   /** What failed does not count: it may not be tried again before the end. */
@@ -64,36 +89,74 @@ export class ResultUploads {
     return { images: keys.length - files, files };
   }
 
-  private async uploadOne(file: ResultFile, failures: UploadFailure[], context: Context): Promise<void> {
+  /** Lanes are for transfers: a picture that is still being made smaller has none. */
+  private async uploadWhenReady(file: ResultFile, batch: Batch): Promise<void> {
+    if (file.kind === "file") {
+      await this.lanes.run(() => this.uploadOne(file, batch, () => this.uploadText(file, batch.context)));
+      return;
+    }
+    const smallest = await this.smallest(file.name, batch.waiting).catch((error) => {
+      this.states.delete(keyOf(file));
+      batch.context.signal.throwIfAborted();
+      if (!batch.waiting.aborted) throw error;
+    });
+    if (smallest)
+      await this.lanes.run(() =>
+        this.uploadOne(file, batch, () => this.uploadPicture(file, smallest, batch.context)),
+      );
+  }
+
+  private async smallest(name: string, waiting: AbortSignal): Promise<Smallest> {
+    const [thumbnail, picture] = await Promise.all([
+      this.pictures.smallest(thumbnailPath(name), waiting),
+      this.pictures.smallest(picturePath(name), waiting),
+    ]);
+    return { thumbnail, picture };
+  }
+
+  private async uploadOne(
+    file: ResultFile,
+    { context, failures, over }: Batch,
+    upload: () => Promise<void>,
+  ): Promise<void> {
     this.states.delete(keyOf(file));
     context.signal.throwIfAborted();
-    // Where the server is away, or does not take anything for this job, each further file would only use up its tries.
-    if (failures.some(({ error }) => isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal)))
-      return;
+    if (over.signal.aborted) return;
     this.states.set(keyOf(file), "under way");
     try {
-      await (file.kind === "picture" ? this.uploadPicture(file, context) : this.uploadText(file, context));
+      await upload();
       this.states.set(keyOf(file), "confirmed");
     } catch (error) {
       this.states.delete(keyOf(file));
       context.signal.throwIfAborted();
       context.log.error(`Error uploading ${file.name}: ${errorText(error)}`);
       failures.push({ name: file.name, error: error instanceof Error ? error : new Error(String(error)) });
+      // Where the server is away, or does not take anything for this job, each further file would only use up its tries.
+      if (isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal)) over.abort();
     }
   }
 
   private async uploadPicture(
     { name, md5 }: ResultFile & { kind: "picture" },
+    smallest: Smallest,
     context: Context,
   ): Promise<void> {
     // The server knows a picture by itself alone, so the thumbnail has to be there before.
-    await this.send(`testresults/.thumbs/${name}`, name, { image: "1", thumb: "1", md5 }, context);
-    await this.send(`testresults/${name}`, name, { image: "1", thumb: "0", md5 }, context);
+    const parts = [
+      { inPool: thumbnailPath(name), smallest: smallest.thumbnail, thumb: "1" },
+      { inPool: picturePath(name), smallest: smallest.picture, thumb: "0" },
+    ];
+    for (const { inPool, smallest, thumb } of parts) {
+      const fields = { image: "1", thumb, md5 };
+      const isSent = smallest !== inPool && (await this.send(smallest, name, fields, context)) === "sent";
+      if (!isSent) await this.send(inPool, name, fields, context);
+      this.pictures.uploaded(inPool);
+    }
   }
 
   private async uploadText({ name }: ResultFile, context: Context): Promise<void> {
-    const isThere = await this.send(`testresults/${name}`, name, { image: "0", thumb: "0" }, context);
-    if (!isThere) context.log.warn(`Result file ${name} is missing`);
+    const sent = await this.send(`testresults/${name}`, name, { image: "0", thumb: "0" }, context);
+    if (sent === "missing") context.log.warn(`Result file ${name} is missing`);
   }
 
   /** A file that is a trap is left alone for good: no later try can mend it. */
@@ -102,15 +165,23 @@ export class ResultUploads {
     name: string,
     fields: Readonly<Record<string, string>>,
     context: Context,
-  ): Promise<boolean> {
+  ): Promise<"sent" | "missing" | "left alone"> {
     try {
-      return await uploadFile(this.target, { inPool, as: name }, fields, context);
+      return (await uploadFile(this.target, { inPool, as: name }, fields, context)) ? "sent" : "missing";
     } catch (error) {
       if (!(error instanceof PoolFileError)) throw error;
       context.log.warn(`Not uploading: ${error.message}`);
-      return true;
+      return "left alone";
     }
   }
+}
+
+function picturePath(name: string): string {
+  return `testresults/${name}`;
+}
+
+function thumbnailPath(name: string): string {
+  return `testresults/.thumbs/${name}`;
 }
 
 function keyOf(file: ResultFile): string {

@@ -7,11 +7,11 @@ import { sleep } from "../sleep.ts";
 import type { Audience } from "./audience.ts";
 import { LiveLogFile } from "./live-log-file.ts";
 import { type LivePlace, LiveView, noLiveParts } from "./live-view.ts";
-import type { ResultUploads } from "./result-uploads.ts";
+import type { ResultUploads, ResultUploadsOptions } from "./result-uploads.ts";
 import { isForLackOfModules, type StatusPosts, type StatusPostsOptions } from "./status-posts.ts";
 import { maxPartingMs, UploadRounds } from "./upload-rounds.ts";
 
-export interface RunningReportsOptions extends StatusPostsOptions {
+export interface RunningReportsOptions extends StatusPostsOptions, ResultUploadsOptions {
   readonly audience: Audience;
   /** What an earlier reporter of this job had shown to viewers. */
   readonly shown?: LivePlace;

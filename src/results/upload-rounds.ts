@@ -47,7 +47,8 @@ export class UploadRounds {
 
   private async round({ files }: StatusPost, known: KnownFiles, context: Context): Promise<void> {
     const failures = await outliving(context.signal, maxPartingMs, (signal) => {
-      const uploading = this.uploads.upload(files, known, { ...context, signal });
+      // Pictures that are still being made smaller by the end of the run go up after it.
+      const uploading = this.uploads.upload(files, known, { ...context, signal }, context.signal);
       this.tellDevelopers(context);
       return uploading;
     });

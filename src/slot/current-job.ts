@@ -12,6 +12,7 @@ import { runJob } from "../job/run-job.ts";
 import type { Spool } from "../job/spool/spool.ts";
 import type { JobState } from "../job/state-file.ts";
 import type { Logger } from "../ops/log.ts";
+import type { Optimises } from "../pictures/picture-optimiser.ts";
 import { Audience } from "../results/audience.ts";
 import type { StopSignals } from "../stop-requests.ts";
 import type { Connection } from "../webui/connection.ts";
@@ -40,6 +41,7 @@ export interface WorkPlace {
   readonly settings: Settings;
   readonly program: Program;
   readonly caches: AssetCaches;
+  readonly optimiser: Optimises;
   readonly lock: PoolLock;
   readonly spool: Spool;
   readonly stops: StopSignals;

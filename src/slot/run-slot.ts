@@ -5,6 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
+import type { Optimises } from "../pictures/picture-optimiser.ts";
 import { sleep } from "../sleep.ts";
 import type { StopSignals } from "../stop-requests.ts";
 import { maintainConnection } from "../webui/connection.ts";
@@ -21,6 +22,7 @@ export interface RunSlotOptions {
   readonly settings: Settings;
   readonly program: Program;
   readonly caches: AssetCaches;
+  readonly optimiser: Optimises;
   readonly facts: HostFacts;
   /** What PACKAGES_CMD has told, when there is one. */
   readonly packages: string | undefined;

@@ -14,6 +14,7 @@ import { Audience } from "../../src/results/audience.ts";
 import { grabJob } from "../../src/webui/job-offers.ts";
 import type { RestRequest, WebUi } from "../../src/webui/web-ui.ts";
 import { WebUiDouble } from "../results/web-ui-double.ts";
+import { noOptimiser } from "../support/no-optimiser.ts";
 import { JobHost, recordingContext } from "./job-host.ts";
 
 const noAnswer = () => Promise.reject(new ApiError("Connection error: Connection refused", undefined));
@@ -39,12 +40,13 @@ async function conclude(
     settings: host.settings,
     program: host.program,
     caches: new AssetCaches(),
+    optimiser: noOptimiser,
     spool: new Spool(host.path("spool/1"), host.settings.own.spool, disk),
     audience: new Audience(),
     workerHostname: "host",
     entered: () => {},
     hasStarted: () => {},
-    ...{ kill: signal, hurry: signal, giveUp: signal },
+    ...{ stop: signal, kill: signal, hurry: signal, giveUp: signal },
     ...play.spool,
   };
   const { log, lines } = recordingContext();

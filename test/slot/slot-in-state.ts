@@ -24,6 +24,7 @@ import {
 import { RememberedErrors } from "../../src/webui/remembered-errors.ts";
 import type { RestRequest } from "../../src/webui/web-ui.ts";
 import { JobHost } from "../job/job-host.ts";
+import { noOptimiser } from "../support/no-optimiser.ts";
 
 /** Job 1 of host a is the current one, job 2 the pending one; job 9 waits in the spool. */
 export const slotStates = [
@@ -112,6 +113,7 @@ export class PlayedSlot implements AsyncDisposable {
       settings: host.settings,
       program: host.program,
       caches: new AssetCaches(),
+      optimiser: noOptimiser,
       lock: {
         poolDirectory: host.pool,
         // A slot that accepts is one that looks at its availability.

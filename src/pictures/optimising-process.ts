@@ -1,0 +1,120 @@
+// A picture process that has been started, as the worker sees it: requests in, answers out, its end. What it is asked for
+// and when is the concern of others.
+import { errorText } from "../errors.ts";
+import { type PictureAnswer, type PictureRequest, pictureAnswerSchema } from "./picture-messages.ts";
+
+/** What lists of processes show: it is started by a path that says nothing. */
+const processName = "openqa-worker";
+/** From the end of its input to KILL. */
+const endGraceMs = 1000;
+/** For its last words, once it has ended. */
+const lastWordsMs = 500;
+const maxLineChars = 64 * 1024;
+/** Of what it complained about, only the end is kept. */
+const maxErrorChars = 2000;
+
+export interface OptimisingProcessOptions {
+  readonly command: readonly string[];
+  /** All of it. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly onAnswer: (answer: PictureAnswer) => void;
+}
+
+export class OptimisingProcess {
+  /** Resolves with how it ended when it is no more; all its answers have been told by then. */
+  readonly ended: Promise<string>;
+  private readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  private killedBecause: string | undefined;
+  private errors = "";
+  private isEnding = false;
+
+  /** Throws when it cannot be started. */
+  constructor({ command, environment, onAnswer }: OptimisingProcessOptions) {
+    this.child = Bun.spawn([...command], {
+      argv0: processName,
+      cwd: "/",
+      env: { ...environment },
+      // What the terminal or the service's group gets is for the worker alone.
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    const hear = this.hear(onAnswer).catch((error) => this.kill(errorText(error)));
+    this.ended = this.untilEnd(Promise.all([hear, this.keepErrors().catch(() => {})]));
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  /** Takes no requests any more: it has been told to end. */
+  get takesNoMore(): boolean {
+    return this.isEnding;
+  }
+
+  send(request: PictureRequest): void {
+    const { stdin } = this.child;
+    // One that does not hear has ended, which `ended` tells.
+    const unheard = () => {};
+    try {
+      stdin.write(`${JSON.stringify(request)}\n`);
+      void Promise.resolve(stdin.flush()).catch(unheard);
+    } catch {
+      unheard();
+    }
+  }
+
+  /** Closes its input; should it not end by itself, it is killed. */
+  async end(): Promise<void> {
+    this.isEnding = true;
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), endGraceMs);
+    await Promise.resolve(this.child.stdin.end()).catch(() => {});
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  /** At once. */
+  kill(why: string): void {
+    this.isEnding = true;
+    this.killedBecause ??= why;
+    this.child.kill("SIGKILL");
+  }
+
+  /** Something that it has left running may hold its output open. */
+  private async untilEnd(spoken: Promise<unknown>): Promise<string> {
+    await this.child.exited;
+    this.isEnding = true;
+    await Promise.race([spoken, Bun.sleep(lastWordsMs)]);
+    const { signalCode, exitCode } = this.child;
+    const how =
+      this.killedBecause ?? (signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`);
+    const errors = this.errors.trim();
+    return errors === "" ? how : `${how}: ${errors}`;
+  }
+
+  /** Throws for anything that is no answer. */
+  private async hear(onAnswer: (answer: PictureAnswer) => void): Promise<void> {
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const chunk of this.child.stdout) {
+      text += decoder.decode(chunk, { stream: true });
+      const lines = text.split("\n");
+      text = lines.pop() ?? "";
+      for (const line of lines) onAnswer(parseAnswer(line));
+      if (text.length > maxLineChars) throw new Error("it wrote a line without end");
+    }
+  }
+
+  private async keepErrors(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.child.stderr)
+      this.errors = `${this.errors}${decoder.decode(chunk, { stream: true })}`.slice(-maxErrorChars);
+  }
+}
+
+function parseAnswer(line: string): PictureAnswer {
+  try {
+    return pictureAnswerSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new Error(`it wrote ${JSON.stringify(line.slice(0, 100))}, which is no answer`, { cause });
+  }
+}

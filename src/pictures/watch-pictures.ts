@@ -1,0 +1,135 @@
+// Notices the pictures that isotovideo writes, thumbnails too, by events of the file system. Folders are opened without
+// following links and watched as what was opened: nothing outside the pool is ever watched.
+import { type FSWatcher, watch } from "node:fs";
+import { type FileHandle, readdir } from "node:fs/promises";
+import type { Context } from "../context.ts";
+import { errorText } from "../errors.ts";
+import { openFolderInside } from "../results/pool-file.ts";
+import { sleep } from "../sleep.ts";
+import { SettledNames } from "./settled-names.ts";
+
+const pictureFolder = "testresults";
+const thumbnailFolder = ".thumbs";
+/** Between looks for the folder, which isotovideo makes when it has started. */
+const lookIntervalMs = 1000;
+
+/** Gets the path in the pool of a picture that has been written, maybe again. */
+type OnPicture = (inPool: string) => void;
+
+/**
+ * Until aborted. What is there already when it is called is not told. Never throws: where nothing can be watched, the
+ * log says so at level debug.
+ */
+export async function watchPictures(
+  poolDirectory: string,
+  onPicture: OnPicture,
+  { signal, log }: Context,
+): Promise<void> {
+  try {
+    for (let isNew = false; ; isNew = true) {
+      await using folder = await WatchedFolder.open(poolDirectory, pictureFolder, onPicture);
+      if (folder) await folder.untilGone(isNew, signal);
+      await sleep(lookIntervalMs, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted)
+      log.debug(`Pictures are noticed only when they are to be uploaded: ${errorText(error)}`);
+  }
+}
+
+class WatchedFolder implements AsyncDisposable {
+  private readonly gone = Promise.withResolvers<void>();
+  private readonly watcher: FSWatcher;
+  private readonly settled: SettledNames;
+  /** Of the folder with the thumbnails. */
+  private within: Promise<WatchedFolder | undefined> | undefined;
+
+  private constructor(
+    private readonly poolDirectory: string,
+    private readonly name: string,
+    private readonly handle: FileHandle,
+    private readonly onPicture: OnPicture,
+  ) {
+    this.settled = new SettledNames((names) => void this.tell(names).catch(this.gone.reject));
+    this.watcher = watch(this.path, (_, entry) => {
+      if (entry !== null) this.note(entry);
+    });
+    this.watcher.on("error", this.gone.reject);
+    this.gone.promise.catch(() => {});
+  }
+
+  /** Undefined when there is none. Throws when it cannot be watched. */
+  static async open(
+    poolDirectory: string,
+    name: string,
+    onPicture: OnPicture,
+  ): Promise<WatchedFolder | undefined> {
+    const handle = await openFolderInside(poolDirectory, name);
+    if (handle === undefined) return undefined;
+    try {
+      return new WatchedFolder(poolDirectory, name, handle, onPicture);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Resolves when it has been removed. `isNew`: what is in it by now is told as well. Throws the signal's reason. */
+  async untilGone(isNew: boolean, signal: AbortSignal): Promise<void> {
+    const abort = () => this.gone.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      await this.begin(isNew);
+      await this.gone.promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.watcher.close();
+    this.settled[Symbol.dispose]();
+    await (await this.within?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    await this.handle.close();
+  }
+
+  private get path(): string {
+    return `/proc/self/fd/${this.handle.fd}`;
+  }
+
+  private async begin(isNew: boolean): Promise<void> {
+    if (isNew) for (const entry of await readdir(this.path)) this.note(entry);
+    else if (this.name === pictureFolder) await this.watchWithin(false);
+  }
+
+  private note(entry: string): void {
+    if (entry.endsWith(".png")) this.settled.note(entry);
+    else if (entry === thumbnailFolder && this.name === pictureFolder)
+      void this.watchWithin(true).catch(this.gone.reject);
+    // Something in it is removed, or it is itself: that has to be looked at.
+    else this.settled.note(".");
+  }
+
+  /** The folder may be a new one by now. */
+  private watchWithin(isNew: boolean): Promise<unknown> {
+    const before = this.within;
+    const open = async () => {
+      await (await before?.catch(() => undefined))?.[Symbol.asyncDispose]();
+      const folder = await WatchedFolder.open(
+        this.poolDirectory,
+        `${pictureFolder}/${thumbnailFolder}`,
+        this.onPicture,
+      );
+      await folder?.begin(isNew);
+      return folder;
+    };
+    this.within = open();
+    return this.within;
+  }
+
+  private async tell(names: readonly string[]): Promise<void> {
+    for (const name of names) if (name !== ".") this.onPicture(`${this.name}/${name}`);
+    if ((await this.handle.stat()).nlink === 0) this.gone.resolve();
+  }
+}
