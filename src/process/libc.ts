@@ -10,6 +10,7 @@ const { symbols } = dlopen("libc.so.6", {
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
 });
 
+const MFD_CLOEXEC = 1;
 const MADV_DONTNEED = 4;
 const F_OFD_GETLK = 36;
 const F_OFD_SETLK = 37;
@@ -70,6 +71,23 @@ export function makeFifo(path: string, mode: number): void {
     throw new Error(
       `Unable to make the FIFO ${path}: something is there, or its folder cannot be written to`,
     );
+}
+
+/** Makes a file that is in memory only, until its last descriptor is closed; returns one for reading and writing. */
+export function createMemoryFile(name: string): number {
+  // Loaded here: hardly any process needs it.
+  const memory = dlopen("libc.so.6", { memfd_create: { args: ["ptr", "u32"], returns: "i32" } });
+  const fd = memory.symbols.memfd_create(Buffer.from(`${name}\0`), MFD_CLOEXEC);
+  if (fd === -1) throw new Error("The system makes no files in memory (memfd_create failed)");
+  return fd;
+}
+
+/**
+ * Loads a shared library for the rest of the process: what is loaded later and needs one of its name (SONAME) gets this
+ * one. Some function of the library has to be named. Throws when it cannot be loaded.
+ */
+export function loadLibrary(path: string, anyFunction: string): void {
+  dlopen(path, { [anyFunction]: { args: [], returns: "void" } });
 }
 
 /** Drops pages of a mapping that nobody has written to; they come back from their file. */
