@@ -10,6 +10,7 @@ import {
   type PartFigures,
   readFigures,
   type Surroundings,
+  withPart,
   writeFigures,
 } from "./figures-json.ts";
 import { figuresSvg } from "./figures-svg.ts";
@@ -25,10 +26,11 @@ process.exit(await main(process.argv.slice(2)));
 
 async function main(argv: readonly string[]): Promise<number> {
   try {
-    const command = parseBenchCommand(argv, await partNames());
+    const known = await partNames();
+    const command = parseBenchCommand(argv, known);
     if (command.list) return await list(command);
     if (command.redraw) return await redraw(command);
-    return await measureAll(command);
+    return await measureAll(command, known);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage;
     console.error(`bench: ${errorText(error)}`);
@@ -53,33 +55,35 @@ async function redraw({ parts, json = "", svg }: BenchCommand): Promise<number> 
   return exitCode.done;
 }
 
-async function measureAll({ parts, rounds, json, svg }: BenchCommand): Promise<number> {
+async function measureAll(command: BenchCommand, order: readonly string[]): Promise<number> {
   const surroundings = await readSurroundings();
   const warning = unrest(surroundings);
   if (warning) console.log(`Warning: ${warning}`);
   // Before anything is measured: a file that cannot be used is told at once.
-  let figures: Figures = json === undefined ? { parts: {} } : await readFigures(json);
+  let figures: Figures = command.json === undefined ? { parts: {} } : await readFigures(command.json);
   const interruption = untilInterrupted();
   const failed: string[] = [];
-  for (const name of parts) {
+  for (const name of command.parts) {
     try {
-      const measured = await measure(name, rounds, surroundings, interruption);
-      figures = { parts: { ...figures.parts, [name]: measured } };
-      if (json !== undefined) await writeFigures(json, figures);
-      if (svg !== undefined) await writeFile(svg, figuresSvg(figures));
+      const measured = await measure(name, command.rounds, surroundings, interruption);
+      figures = withPart(figures, name, measured, order);
+      await keep(figures, command);
       print(name, measured);
     } catch (error) {
-      if (interruption.aborted) {
-        console.error(`bench: interrupted in ${name}`);
-        return interruptedCode;
-      }
-      failed.push(name);
       console.error(`bench: ${name} failed: ${errorText(error)}`);
+      if (interruption.aborted) return interruptedCode;
+      failed.push(name);
     }
   }
-  if (warning) console.log(`\nWarning: ${warning}`);
-  if (failed.length > 0) console.log(`\nFailed: ${failed.join(", ")}`);
-  return failed.length > 0 ? exitCode.failed : exitCode.done;
+  if (failed.length === 0) return exitCode.done;
+  console.log(`\nFailed: ${failed.join(", ")}`);
+  return exitCode.failed;
+}
+
+/** After each part: what has been measured stays when a later one is interrupted. */
+async function keep(figures: Figures, { json, svg }: BenchCommand): Promise<void> {
+  if (json !== undefined) await writeFigures(json, figures);
+  if (svg !== undefined) await writeFile(svg, figuresSvg(figures));
 }
 
 async function measure(
@@ -103,6 +107,7 @@ function print(name: string, { title, measurements }: PartFigures): void {
 
 function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => controller.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => controller.abort(new Error(`interrupted by ${signal}`)));
   return controller.signal;
 }

@@ -67,6 +67,18 @@ export function parseFigures(text: string, path: string): Figures {
   }
 }
 
+/** Figures with those of a part in place of its older ones. `order`: of all parts, for those who read the figures. */
+export function withPart(
+  figures: Figures,
+  name: string,
+  part: PartFigures,
+  order: readonly string[],
+): Figures {
+  const parts = Object.entries({ ...figures.parts, [name]: part });
+  parts.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+  return { parts: Object.fromEntries(parts) };
+}
+
 export async function writeFigures(path: string, figures: Figures): Promise<void> {
   await writeFile(`${path}.new`, `${JSON.stringify(figures, undefined, 1)}\n`);
   await rename(`${path}.new`, path);

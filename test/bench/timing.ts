@@ -87,14 +87,17 @@ interface Connection {
   server: Promise<Bun.Socket | undefined>;
 }
 
-/** Value for the job setting ISOTOVIDEO: isotovideo, which notes beside its pool directory when it starts and ends. */
+/**
+ * Value for the job setting ISOTOVIDEO: isotovideo, which notes beside its pool directory when it starts and ends, and
+ * what CPU it took.
+ */
 export async function installWrapper(server: OpenqaServer): Promise<string> {
   const path = join(server.folder, "isotovideo-timed");
   const script = `#!/bin/bash
 start=$EPOCHREALTIME
 perl /usr/bin/isotovideo -d
 code=$?
-echo "$start $EPOCHREALTIME" >"$PWD/../isotovideo-\${PWD##*/}"
+{ echo "$start $EPOCHREALTIME"; times; } >>"$PWD/../isotovideo-\${PWD##*/}"
 exit $code
 `;
   await writeFile(path, script);
@@ -109,10 +112,34 @@ interface Span {
 
 /** When isotovideo of the last job of a worker's first slot ran, in milliseconds since the epoch. */
 export async function isotovideoSpan(worker: Worker): Promise<Span> {
+  const last = (await isotovideoRuns(worker)).at(-1);
+  if (last === undefined) throw new Error(`slot ${worker.instances[0]} has not run the wrapped isotovideo`);
+  return last;
+}
+
+/** What all runs of isotovideo in a worker's first slot took so far, the wrapper included. */
+export async function isotovideoCpuMs(worker: Worker): Promise<number> {
+  return (await isotovideoRuns(worker)).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+}
+
+async function isotovideoRuns(worker: Worker): Promise<(Span & { readonly cpuMs: number })[]> {
   const file = join(worker.poolFolder(), "..", `isotovideo-${worker.instances[0]}`);
-  const [from, to] = (await readFile(file, "utf8")).split(" ").map((seconds) => Number(seconds) * 1000);
-  if (from === undefined || to === undefined) throw new Error(`${file} is damaged`);
-  return { from, to };
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  // A line with start and end, and bash's two lines of CPU times: its own and its children's, user and system.
+  return [...text.matchAll(/^([\d.]+) ([\d.]+)\n(\S+ \S+\n\S+ \S+)\n/gm)].map(([, from, to, times = ""]) => ({
+    from: Number(from) * 1000,
+    to: Number(to) * 1000,
+    cpuMs: times.split(/\s/).reduce((sum, one) => sum + bashMs(one), 0),
+  }));
+}
+
+/** Of "1m2.345s". */
+function bashMs(time: string): number {
+  const [, minutes, seconds] = /^(\d+)m([\d.]+)s$/.exec(time) ?? [];
+  return (Number(minutes) * 60 + Number(seconds)) * 1000;
 }
 
 /** Requests of a job in nginx's log, in milliseconds since the epoch, but those that the measurement itself makes. */

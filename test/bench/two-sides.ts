@@ -57,8 +57,23 @@ export async function passJob(
   settings: Readonly<Record<string, string>>,
 ): Promise<number> {
   const id = await postJob(server, settings);
+  await waitForPass(server, id);
+  return id;
+}
+
+/** Posts the same job several times and waits until all are through. */
+export async function passJobs(
+  server: OpenqaServer,
+  settings: Readonly<Record<string, string>>,
+  count: number,
+): Promise<void> {
+  const ids: number[] = [];
+  while (ids.length < count) ids.push(await postJob(server, settings));
+  for (const id of ids) await waitForPass(server, id);
+}
+
+async function waitForPass(server: OpenqaServer, id: number): Promise<void> {
   await waitForEnd(server, id);
   const { result, reason } = await jobState(server, id);
-  if (result !== "passed") throw new Error(`job ${id} of ${settings["WORKER_CLASS"]}: ${result} ${reason}`);
-  return id;
+  if (result !== "passed") throw new Error(`job ${id} is ${result}, not passed: ${reason}`);
 }

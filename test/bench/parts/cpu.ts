@@ -1,0 +1,67 @@
+// CPU time that the worker side spends on a job that does next to nothing; isotovideo's own is not counted.
+import { installDistribution, jobSettings } from "../../e2e/jobs.ts";
+import { type OpenqaServer, startServer } from "../../e2e/server.ts";
+import type { Worker } from "../../e2e/workers.ts";
+import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
+import { cpuMs } from "../process-figures.ts";
+import { installWrapper, isotovideoCpuMs } from "../timing.ts";
+import { inTurn, passJobs, withBothWorkers } from "../two-sides.ts";
+
+/** The kernel counts in steps of 10 ms: a sample is the mean of so many jobs. */
+const jobsPerSample = 10;
+/** What a worker still does after a job belongs to it. */
+const settleMs = 1000;
+
+export const part: BenchPart = {
+  name: "cpu",
+  title: "CPU time of a job that does next to nothing, without isotovideo's own",
+  minutes: 5,
+  async measure(options) {
+    const server = await startServer();
+    try {
+      return await measure(server, options);
+    } finally {
+      await server.stop();
+    }
+  },
+};
+
+async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Promise<Measurement[]> {
+  await installDistribution(server);
+  const isotovideo = await installWrapper(server);
+  const sides = await withBothWorkers(
+    server,
+    async () => ({}),
+    (workers) =>
+      inTurn(rounds, async (side, round) => {
+        // The first is the warm-up.
+        const jobs = round === 0 ? 1 : jobsPerSample;
+        note(`${jobs} jobs of ${side}, round ${round} of ${rounds}`);
+        const settings = { ...jobSettings("quick", side), ISOTOVIDEO: isotovideo };
+        return await cpuMsPerJob(workers[side], jobs, () => passJobs(server, settings, jobs));
+      }),
+  );
+  return [
+    {
+      name: "CPU a job",
+      unit: "ms",
+      sides,
+      aim: { ratio: 1 / 3, to: "stock" },
+      remark: `each sample is the mean of ${jobsPerSample} jobs; all processes of the worker side, supervisors included`,
+    },
+  ];
+}
+
+async function cpuMsPerJob(worker: Worker, jobs: number, run: () => Promise<void>): Promise<number> {
+  const before = await ownCpuMs(worker);
+  await run();
+  await Bun.sleep(settleMs);
+  return ((await ownCpuMs(worker)) - before) / jobs;
+}
+
+/** Of all processes that the worker side has had so far, those that it has waited for included, without isotovideo's. */
+async function ownCpuMs(worker: Worker): Promise<number> {
+  const times = await Promise.all((await worker.processes()).map(({ pid }) => cpuMs(pid)));
+  const all = times.reduce((sum, { own, ofChildren }) => sum + own + ofChildren, 0);
+  return all - (await isotovideoCpuMs(worker));
+}
