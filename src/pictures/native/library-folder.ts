@@ -1,10 +1,10 @@
 // The library unpacked in a folder of the user's, for all processes of this and later starts. An entry gets its name
 // when it is complete, so processes that unpack at the same time do not disturb each other.
 import { constants } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, writeFile } from "node:fs/promises";
+import { access, lstat, mkdir, open, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { removeEntries } from "../../ops/remove-entries.ts";
-import { type EmbeddedLibrary, libraryIdPattern, unpack } from "./embedded-library.ts";
+import { type EmbeddedFile, type EmbeddedLibrary, libraryIdPattern, unpack } from "./embedded-library.ts";
 import { type OpenLibrary, openLibrary } from "./open-library.ts";
 import { folderPath, openPrivateFolder } from "./private-folder.ts";
 
@@ -12,7 +12,7 @@ import { folderPath, openPrivateFolder } from "./private-folder.ts";
 const maxAgeOfOthersMs = 60 * 60 * 1000;
 /** What this program makes there: complete, or temporary. */
 const ownEntry = new RegExp(`^(?:${libraryIdPattern}|\\.${libraryIdPattern}\\.[0-9a-f-]{36})$`);
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, X_OK } = constants;
 
 /** Unpacks it when it is not there yet, or damaged. Throws when the folder cannot be used. */
 export async function openInFolder(path: string, library: EmbeddedLibrary): Promise<OpenLibrary> {
@@ -42,8 +42,11 @@ async function unpackInto(base: string, library: EmbeddedLibrary): Promise<OpenL
   const folder = join(base, unfinished);
   try {
     await mkdir(folder, { mode: 0o700 });
-    for (const file of [library.libvips, library.addon])
-      await writeFile(join(folder, file.name), await unpack(file), { mode: 0o600, flag: "wx" });
+    await unpackFile(folder, library.addon);
+    await access(join(folder, library.addon.name), X_OK).catch(() => {
+      throw new Error("it is mounted noexec");
+    });
+    await unpackFile(folder, library.libvips);
     await using opening = new AsyncDisposableStack();
     const opened = opening.use(await openUnpacked(folder, library));
     // Another process may have been faster; its content is the same.
@@ -55,6 +58,10 @@ async function unpackInto(base: string, library: EmbeddedLibrary): Promise<OpenL
     // What cannot be removed now is seen again by the next one that unpacks.
     await removeOthers(base, library).catch(() => undefined);
   }
+}
+
+async function unpackFile(folder: string, file: EmbeddedFile): Promise<void> {
+  await writeFile(join(folder, file.name), await unpack(file), { mode: 0o700, flag: "wx" });
 }
 
 /** What was unpacked by other versions, or not to the end, some time ago. */
