@@ -47,6 +47,8 @@ export interface JobInProgress {
   readonly record: JobRecord;
   /** What the job keeps until its end, its assets in the cache among it. */
   readonly held: AsyncDisposableStack;
+  /** An earlier start of the worker has begun it. */
+  readonly isAdopted?: true;
   isotovideo?: IsotovideoRun;
   /** While it runs, unless pictures go out as they are. */
   pictures?: JobPictures;

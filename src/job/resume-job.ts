@@ -24,7 +24,7 @@ export async function resumeJob(input: JobInput, state: JobState, outer: Context
   await using held = new AsyncDisposableStack();
   const webUi = new JobWebUi(input.webUi);
   const record = new JobRecord(poolDirectory, state, context.log);
-  const progress: JobInProgress = { input, webUi, jobLog, held, record };
+  const progress: JobInProgress = { input, webUi, jobLog, held, record, isAdopted: true };
   try {
     context.log.info(`Going on with job ${job.id} of ${webUi.host.name}, which an earlier worker has begun`);
     if (state.phase === "running") {

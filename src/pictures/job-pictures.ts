@@ -1,15 +1,15 @@
 // The pictures of one job: each is optimised as soon as it is written, and its smaller copy goes up if it is of the file
 // as it then is. Uploads wait for that while the job runs, and for a bounded time when it has ended.
 import { abortable } from "../abortable.ts";
-import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
 import { Lanes } from "../results/lanes.ts";
 import type { PictureSource } from "../results/picture-source.ts";
-import { openInside, type PoolFile, PoolFileError } from "../results/pool-file.ts";
-import { emptyCopies, newCopy, removeCopies, removeCopy } from "./copies.ts";
+import { openInside, PoolFileError } from "../results/pool-file.ts";
+import { AskedPicture, isSameFile, type SeenFile } from "./asked-picture.ts";
+import { emptyCopies, newCopy, removeCopies } from "./copies.ts";
 import type { PictureAnswer } from "./picture-messages.ts";
-import type { Optimises, OrderedPicture } from "./picture-optimiser.ts";
+import type { Optimises } from "./picture-optimiser.ts";
 import { watchPictures } from "./watch-pictures.ts";
 
 /** Smaller ones are not worth the trouble: a request to upload one takes about as much. */
@@ -18,10 +18,13 @@ const minPictureBytes = 1024;
 const maxPictures = 20_000;
 /** A picture that changes again and again while an upload waits for it goes out as it is. */
 const maxTries = 3;
+/** Files that are looked at at the same time. */
 const parallelLooks = 8;
 
 export interface JobPicturesOptions {
   readonly poolDirectory: string;
+  /** Not for one that an earlier start of the worker has left: what is there already was uploaded, mostly. */
+  readonly isNewJob: boolean;
   readonly optimiser: Optimises;
   /** From the end of isotovideo until nothing is waited for any more. */
   readonly endDelayMs: number;
@@ -29,22 +32,9 @@ export interface JobPicturesOptions {
   readonly stop: AbortSignal;
 }
 
-type Look = Pick<PoolFile, "version" | "inode" | "sizeBytes">;
-type Verdict = PictureAnswer | "as it is" | "late" | "changed";
-
-/** A picture that the optimiser was asked for, as it was then. */
-interface Asked {
-  readonly look: Look;
-  readonly copy: string;
-  readonly ordered: OrderedPicture;
-  readonly verdict: Promise<Verdict>;
-  /** Decides without the optimiser, unless that has answered. */
-  readonly decide: (verdict: Verdict) => void;
-}
-
 export class JobPictures implements PictureSource {
   /** By path in the pool. */
-  private readonly asked = new Map<string, Asked>();
+  private readonly asked = new Map<string, AskedPicture>();
   private readonly looks = new Lanes(parallelLooks);
   private readonly watching = new AbortController();
   /** That could not be waited for. */
@@ -61,19 +51,20 @@ export class JobPictures implements PictureSource {
   ) {
     options.stop.addEventListener("abort", this.hurry, { once: true });
     if (options.stop.aborted) this.hurryUp();
+    const { poolDirectory, isNewJob } = options;
+    const onPicture = (inPool: string) => void this.ask(inPool, { isWanted: false });
+    void watchPictures({ poolDirectory, isNewJob, onPicture }, { log, signal: this.watching.signal });
   }
 
   /** From now on, until `end`, pictures of the pool are optimised. Undefined: they cannot be, the log says why. */
   static async begin(options: JobPicturesOptions, log: Logger): Promise<JobPictures | undefined> {
     try {
       await emptyCopies(options.poolDirectory);
+      return new JobPictures(options, log);
     } catch (error) {
-      log.warn(`Pictures go out as they are: no room for smaller ones in the pool: ${errorText(error)}`);
+      log.warn(`Pictures go out as they are: no place for smaller ones in the pool: ${errorText(error)}`);
       return undefined;
     }
-    const pictures = new JobPictures(options, log);
-    pictures.watch({ log, signal: pictures.watching.signal });
-    return pictures;
   }
 
   async smallest(inPool: string, signal: AbortSignal): Promise<string> {
@@ -83,14 +74,13 @@ export class JobPictures implements PictureSource {
       const verdict = await abortable(asked.verdict, signal);
       if (verdict === "late") this.late.add(inPool);
       if (verdict === "late" || verdict === "as it is") return inPool;
-      if (verdict !== "changed" && isSame(await this.look(inPool), verdict)) return asked.copy;
+      if (verdict !== "changed" && isSameFile(await this.look(inPool), verdict)) return asked.copy;
     }
     return inPool;
   }
 
   uploaded(inPool: string): void {
-    const asked = this.asked.get(inPool);
-    if (asked) this.remove(asked);
+    this.removeCopy(this.asked.get(inPool));
   }
 
   /** There will be no more pictures, and no more than `endDelayMs` to wait for those that there are. */
@@ -104,102 +94,72 @@ export class JobPictures implements PictureSource {
   async end(): Promise<void> {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.watching.abort();
     clearTimeout(this.timer);
     this.options.stop.removeEventListener("abort", this.hurry);
+    this.hurryUp();
     const { count, bytesBefore, bytesAfter } = this.made;
     if (this.late.size > 0)
-      this.log.info(`Not optimised, as there was no time at the end: ${this.late.size} pictures`);
-    if (count > 0) this.log.debug(`Optimised ${count} pictures: ${bytesBefore} bytes became ${bytesAfter}`);
-    this.hurryUp();
+      this.log.info(`Pictures that went out as they are, for lack of time at the end: ${this.late.size}`);
+    if (count > 0) this.log.debug(`Pictures made smaller: ${count}, ${bytesBefore} to ${bytesAfter} bytes`);
     // One that is being made may come too late for this: the next job empties the folder.
     await removeCopies(this.options.poolDirectory).catch((error) => this.complain(error));
-  }
-
-  private watch(context: Context): void {
-    const found = (inPool: string) => void this.ask(inPool, { isWanted: false });
-    void watchPictures(this.options.poolDirectory, found, context);
   }
 
   /** Whoever waits gets what is ready. */
   private hurryUp(): void {
     this.isHurried = true;
     this.watching.abort();
-    for (const { ordered, decide } of this.asked.values()) {
-      decide("late");
-      ordered.drop();
-    }
+    for (const asked of this.asked.values()) asked.giveUp("late");
   }
 
   /** Once for each version of a picture. Undefined: it goes out as it is. */
-  private async ask(inPool: string, { isWanted }: { isWanted: boolean }): Promise<Asked | undefined> {
-    const now = await this.look(inPool);
-    if (now === undefined || now.sizeBytes < minPictureBytes) return undefined;
+  private async ask(inPool: string, { isWanted }: { isWanted: boolean }): Promise<AskedPicture | undefined> {
+    const seen = await this.look(inPool);
+    if (seen === undefined || seen.sizeBytes < minPictureBytes) return undefined;
     const before = this.asked.get(inPool);
-    if (before && isSame(now, before.look)) {
-      if (isWanted) before.ordered.want();
+    if (before?.isOf(seen)) {
+      if (isWanted) before.want();
       return before;
     }
-    if (before) {
-      before.decide("changed");
-      before.ordered.drop();
-      this.remove(before);
-    }
+    before?.giveUp("changed");
+    this.removeCopy(before);
     if (this.isHurried && isWanted) this.late.add(inPool);
-    if (this.isHurried || this.asked.size >= maxPictures) return undefined;
-    const asked = this.order(inPool, now, isWanted);
+    if (this.isHurried || (!before && this.asked.size >= maxPictures)) return undefined;
+    const order = { pool: this.options.poolDirectory, name: inPool, copy: newCopy() };
+    const ordered = this.options.optimiser.optimise(order, { isWanted });
+    void ordered.answer.then((answer) => this.note(answer));
+    const asked = new AskedPicture(seen, order, ordered);
     this.asked.set(inPool, asked);
     return asked;
   }
 
-  private order(inPool: string, look: Look, isWanted: boolean): Asked {
-    const copy = newCopy();
-    const order = { pool: this.options.poolDirectory, name: inPool, copy };
-    const ordered = this.options.optimiser.optimise(order, { isWanted });
-    const { promise: verdict, resolve: decide } = Promise.withResolvers<Verdict>();
-    void ordered.answer.then((answer) => {
-      if (answer?.outcome === "smaller") this.noteMade(answer);
-      else if (answer?.why !== undefined) this.log.debug(`${inPool} goes out as it is: ${answer.why}`);
-      decide(answer?.outcome === "smaller" ? answer : "as it is");
-    });
-    return { look, copy, ordered, verdict, decide };
-  }
-
-  private noteMade({ bytesBefore, bytesAfter }: PictureAnswer): void {
-    this.made.count++;
-    this.made.bytesBefore += bytesBefore;
-    this.made.bytesAfter += bytesAfter;
+  private note(answer: PictureAnswer | undefined): void {
+    if (answer?.outcome === "smaller") {
+      this.made.count++;
+      this.made.bytesBefore += answer.bytesBefore;
+      this.made.bytesAfter += answer.bytesAfter;
+    } else if (answer?.why !== undefined) this.log.debug(`A picture goes out as it is: ${answer.why}`);
   }
 
   /** Undefined: nothing is there that could be optimised. */
-  private async look(inPool: string): Promise<Look | undefined> {
+  private async look(inPool: string): Promise<SeenFile | undefined> {
     return await this.looks.run(async () => {
       try {
         await using file = await openInside(this.options.poolDirectory, inPool);
         return file && { version: file.version, inode: file.inode, sizeBytes: file.sizeBytes };
       } catch (error) {
-        // Uploads come to it themselves.
+        // Uploads come to what is a trap by themselves.
         if (!(error instanceof PoolFileError)) this.complain(error);
         return undefined;
       }
     });
   }
 
-  private remove({ copy, ordered }: Asked): void {
-    const { poolDirectory } = this.options;
-    void ordered.answer
-      .then((answer) => (answer?.outcome === "smaller" ? removeCopy(poolDirectory, copy) : undefined))
-      .catch((error) => this.complain(error));
+  private removeCopy(asked: AskedPicture | undefined): void {
+    void asked?.removeCopy().catch((error) => this.complain(error));
   }
 
   private complain(error: unknown): void {
     this.log.debug(`Pictures of the job: ${errorText(error)}`);
   }
-}
-
-function isSame(
-  look: Look | undefined,
-  { version, inode }: Pick<PictureAnswer, "version" | "inode">,
-): boolean {
-  return look?.version === version && look?.inode === inode;
 }

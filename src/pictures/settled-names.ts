@@ -1,8 +1,6 @@
 // Names of files that something happens to, told once nothing has happened to them for a while: a file is written in
 // several steps, and no event says which of them is the last.
 
-/** Without an event. */
-const settleMs = 300;
 /** Further ones are left out. */
 const maxUnsettled = 10_000;
 
@@ -11,13 +9,17 @@ export class SettledNames implements Disposable {
   private readonly lastEvents = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly onSettled: (names: readonly string[]) => void) {}
+  /** `settleMs`: without an event. */
+  constructor(
+    private readonly settleMs: number,
+    private readonly onSettled: (names: readonly string[]) => void,
+  ) {}
 
   note(name: string): void {
     const isKnown = this.lastEvents.delete(name);
     if (!isKnown && this.lastEvents.size >= maxUnsettled) return;
     this.lastEvents.set(name, performance.now());
-    this.timer ??= setTimeout(() => this.tell(), settleMs);
+    this.timer ??= setTimeout(() => this.tell(), this.settleMs);
   }
 
   [Symbol.dispose](): void {
@@ -30,7 +32,7 @@ export class SettledNames implements Disposable {
     const settled: string[] = [];
     this.timer = undefined;
     for (const [name, atMs] of this.lastEvents) {
-      const leftMs = atMs + settleMs - now;
+      const leftMs = atMs + this.settleMs - now;
       // A timer may be early by a fraction of a millisecond.
       if (leftMs > 1) {
         this.timer = setTimeout(() => this.tell(), leftMs);

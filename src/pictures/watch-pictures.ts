@@ -10,24 +10,31 @@ import { SettledNames } from "./settled-names.ts";
 
 const pictureFolder = "testresults";
 const thumbnailFolder = ".thumbs";
-/** Between looks for the folder, which isotovideo makes when it has started. */
-const lookIntervalMs = 1000;
+interface Watch {
+  readonly poolDirectory: string;
+  /** Gets the path in the pool of a picture that has been written, maybe again. */
+  readonly onPicture: (inPool: string) => void;
+  /** Without an event, until a picture counts as written. */
+  readonly settleMs: number;
+}
 
-/** Gets the path in the pool of a picture that has been written, maybe again. */
-type OnPicture = (inPool: string) => void;
+export interface WatchOptions extends Omit<Watch, "settleMs"> {
+  /** Whether pictures that are there already are told as well. */
+  readonly isNewJob: boolean;
+  readonly settleMs?: number;
+  /** Between looks for the folder, which isotovideo makes when it has started. */
+  readonly lookIntervalMs?: number;
+}
 
-/**
- * Until aborted. What is there already when it is called is not told. Never throws: where nothing can be watched, the
- * log says so at level debug.
- */
+/** Until aborted. Never throws: where nothing can be watched, the log says so at level debug. */
 export async function watchPictures(
-  poolDirectory: string,
-  onPicture: OnPicture,
+  { isNewJob, lookIntervalMs = 1000, settleMs = 300, ...options }: WatchOptions,
   { signal, log }: Context,
 ): Promise<void> {
+  const watched = { ...options, settleMs };
   try {
-    for (let isNew = false; ; isNew = true) {
-      await using folder = await WatchedFolder.open(poolDirectory, pictureFolder, onPicture);
+    for (let isNew = isNewJob; ; isNew = true) {
+      await using folder = await WatchedFolder.open(pictureFolder, watched);
       if (folder) await folder.untilGone(isNew, signal);
       await sleep(lookIntervalMs, signal);
     }
@@ -45,12 +52,14 @@ class WatchedFolder implements AsyncDisposable {
   private within: Promise<WatchedFolder | undefined> | undefined;
 
   private constructor(
-    private readonly poolDirectory: string,
     private readonly name: string,
     private readonly handle: FileHandle,
-    private readonly onPicture: OnPicture,
+    private readonly watched: Watch,
   ) {
-    this.settled = new SettledNames((names) => void this.tell(names).catch(this.gone.reject));
+    this.settled = new SettledNames(
+      watched.settleMs,
+      (names) => void this.tell(names).catch(this.gone.reject),
+    );
     this.watcher = watch(this.path, (_, entry) => {
       if (entry !== null) this.note(entry);
     });
@@ -59,15 +68,11 @@ class WatchedFolder implements AsyncDisposable {
   }
 
   /** Undefined when there is none. Throws when it cannot be watched. */
-  static async open(
-    poolDirectory: string,
-    name: string,
-    onPicture: OnPicture,
-  ): Promise<WatchedFolder | undefined> {
-    const handle = await openFolderInside(poolDirectory, name);
+  static async open(name: string, watched: Watch): Promise<WatchedFolder | undefined> {
+    const handle = await openFolderInside(watched.poolDirectory, name);
     if (handle === undefined) return undefined;
     try {
-      return new WatchedFolder(poolDirectory, name, handle, onPicture);
+      return new WatchedFolder(name, handle, watched);
     } catch (error) {
       await handle.close();
       throw error;
@@ -116,11 +121,7 @@ class WatchedFolder implements AsyncDisposable {
     const before = this.within;
     const open = async () => {
       await (await before?.catch(() => undefined))?.[Symbol.asyncDispose]();
-      const folder = await WatchedFolder.open(
-        this.poolDirectory,
-        `${pictureFolder}/${thumbnailFolder}`,
-        this.onPicture,
-      );
+      const folder = await WatchedFolder.open(`${pictureFolder}/${thumbnailFolder}`, this.watched);
       await folder?.begin(isNew);
       return folder;
     };
@@ -129,7 +130,7 @@ class WatchedFolder implements AsyncDisposable {
   }
 
   private async tell(names: readonly string[]): Promise<void> {
-    for (const name of names) if (name !== ".") this.onPicture(`${this.name}/${name}`);
+    for (const name of names) if (name !== ".") this.watched.onPicture(`${this.name}/${name}`);
     if ((await this.handle.stat()).nlink === 0) this.gone.resolve();
   }
 }
