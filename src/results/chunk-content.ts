@@ -2,11 +2,12 @@
 // text, which is twice as long, is ever in memory as a whole, and no step keeps the event loop for long.
 import { filePieces } from "../webui/file-pieces.ts";
 import type { MadePart } from "../webui/web-ui.ts";
+import { writeHex } from "./hex.ts";
 import type { PoolFile } from "./pool-file.ts";
 import { type Chunk, recordHead, recordTail } from "./storable.ts";
 
 /** Hashing or writing as hex text takes less than a millisecond for so many bytes. */
-const pieceBytes = 128 * 1024;
+const pieceBytes = 256 * 1024;
 
 /** The record of a chunk, read and summed up anew at each try. */
 export function chunkContent(file: PoolFile, chunk: Chunk): MadePart {
@@ -16,11 +17,13 @@ export function chunkContent(file: PoolFile, chunk: Chunk): MadePart {
   return {
     sizeBytes: head.length + 2 * (chunk.end - chunk.start) + tailBytes,
     async *pieces() {
+      const hex = new Uint8Array(2 * Math.min(pieceBytes, chunk.end - chunk.start));
       yield head;
       const hasher = new Bun.CryptoHasher("sha1");
       for await (const piece of piecesOf(file, chunk.start, chunk.end)) {
         hasher.update(piece);
-        yield hexOf(piece);
+        writeHex(piece, hex);
+        yield hex.subarray(0, 2 * piece.length);
       }
       yield recordTail(base64Of(hasher));
     },
@@ -39,10 +42,6 @@ export async function sumOf(file: PoolFile, signal: AbortSignal): Promise<string
 
 function piecesOf(file: PoolFile, start: number, end: number) {
   return filePieces(file.handle.fd, { start, end, pieceBytes });
-}
-
-function hexOf(bytes: Uint8Array): Buffer<ArrayBuffer> {
-  return Buffer.from(bytes.toHex(), "latin1");
 }
 
 function base64Of(hasher: Bun.CryptoHasher): string {

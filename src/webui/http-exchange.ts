@@ -97,7 +97,10 @@ async function prepareBody(
   return { body: buffer, headers };
 }
 
-/** The pieces of a big body; each has to be taken within the idle time, then the answer has its own. */
+/**
+ * The pieces of a big body; each has to be taken within the idle time, then the answer has its own. `fetch` has copied a
+ * piece when it asks for the next.
+ */
 async function* watched(body: FormBody, idleMs: number, answerMs: number, deadlines: Deadlines) {
   for await (const piece of body.pieces()) {
     deadlines.expectWithin(idleMs);

@@ -11,7 +11,7 @@ const pieceBytes = 256 * 1024;
 export interface FormBody {
   readonly contentType: string;
   readonly sizeBytes: number;
-  /** The bytes from the start, in pieces; throws `UnreadablePartError`. */
+  /** The bytes from the start, in pieces, each valid until the next is asked for; throws `UnreadablePartError`. */
   pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>>;
 }
 

@@ -17,7 +17,10 @@ export interface FilePart {
 /** Content that is made while it is sent, from the start at each try: pieces of `sizeBytes` in all. */
 export interface MadePart {
   readonly sizeBytes: number;
-  /** Throws `UnreadablePartError` when sending it again would not help. */
+  /**
+   * Each piece has to be valid until the next is asked for. Throws `UnreadablePartError` when sending it again would not
+   * help.
+   */
   pieces(): AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
 

@@ -4,6 +4,7 @@ import { truncate } from "node:fs/promises";
 import { UnreadablePartError } from "../../src/errors.ts";
 import { chunkContent, sumOf } from "../../src/results/chunk-content.ts";
 import { openInside, type PoolFile } from "../../src/results/pool-file.ts";
+import type { MadePart } from "../../src/webui/web-ui.ts";
 import { readChunk } from "../support/multipart.ts";
 import { TemporaryPool } from "./temporary-pool.ts";
 
@@ -19,20 +20,27 @@ function chunkAt(start: number, end: number) {
   return { start, end, index: 2, total: 3, totalSum: "of all", file: "/pool/asset" };
 }
 
+/** A piece is valid only until the next is asked for. */
+async function collected(content: MadePart): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of content.pieces()) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
 const never = new AbortController().signal;
 const bytes = Buffer.from(Array.from({ length: 500_000 }, (_, at) => (at * at) % 251));
 
 test.each([
-  ["in the middle", 100_000, 450_000],
+  ["in the middle", 100_001, 450_000],
   ["of one piece", 0, 10],
-  ["of exactly one piece", 0, 128 * 1024],
+  ["of exactly one piece", 0, 256 * 1024],
   ["without a byte", 7, 7],
 ])("a chunk %s is the record that was announced", async (_, start, end) => {
   await using pool = await TemporaryPool.make({ asset: bytes });
   await using file = await opened(pool);
   const content = chunkContent(file, chunkAt(start, end));
   for (const attempt of [1, 2]) {
-    const record = Buffer.concat(await Array.fromAsync(content.pieces()));
+    const record = await collected(content);
     expect(record.length, `try ${attempt}`).toBe(content.sizeBytes);
     expect(readChunk(record)).toEqual({
       start,
@@ -68,7 +76,7 @@ test("a file that has become shorter says so", async () => {
   await using pool = await TemporaryPool.make({ asset: bytes });
   await using file = await opened(pool);
   await truncate(pool.path("asset"), 300_000);
-  const read = Array.fromAsync(chunkContent(file, chunkAt(200_000, 400_000)).pieces());
+  const read = collected(chunkContent(file, chunkAt(200_000, 400_000)));
   await expect(read).rejects.toThrow(UnreadablePartError);
   await expect(read).rejects.toThrow("File has only 300000 bytes, expected 400000");
 });

@@ -99,6 +99,40 @@ test.each([10, 3_000_000])(
   },
 );
 
+test("a piece's memory may be used again for the next, however slowly the server takes them", async () => {
+  const pieceBytes = 300_000;
+  const memory = new Uint8Array(pieceBytes);
+  const content = {
+    sizeBytes: 20 * pieceBytes,
+    async *pieces() {
+      for (let piece = 1; piece <= 20; piece++) {
+        yield memory.fill(piece);
+        memory.fill(0);
+      }
+    },
+  };
+  const arrived: Buffer[] = [];
+  const takeSlowly: Play = ({ socket, body, headers }) => {
+    arrived.push(body);
+    let left = Number(headers["content-length"]) - body.length;
+    socket.removeAllListeners("data");
+    socket.on("data", (bytes) => {
+      arrived.push(Buffer.from(bytes));
+      left -= bytes.length;
+      socket.pause();
+      setImmediate(() => socket.resume());
+      if (left === 0) answer(200, "OK")({ line: "", headers, body, socket });
+    });
+  };
+  await using server = await WebUiDoor.open(takeSlowly);
+  server.headOnly = true;
+  await clientFor(server.url).call(upload([{ name: "file", fileName: "x", content }]), testContext());
+  const type = server.requests[0]?.headers["content-type"] ?? "";
+  const { bytes } = readMultipart(type, Buffer.concat(arrived))[0]!;
+  const expected = Buffer.concat(Array.from({ length: 20 }, (_, at) => Buffer.alloc(pieceBytes, at + 1)));
+  expect(bytes.equals(expected)).toBe(true);
+});
+
 const bigUpload = () => upload([{ name: "file", fileName: "v", content: { fd: big, sizeBytes: bigBytes } }]);
 
 test("a big file does not go through memory as a whole", async () => {
