@@ -5,14 +5,12 @@ import { parseArgs } from "node:util";
 import { embedSharp } from "./build/embed-sharp.ts";
 import { findPlatform, isArchitecture } from "./build/platform.ts";
 
-const { values, positionals } = parseArgs({
-  args: process.argv.slice(2),
-  options: { arch: { type: "string", default: process.arch } },
-  allowPositionals: true,
-});
-const [outfile = "dist/openqa-worker"] = positionals;
-
 try {
+  const { values, positionals } = parseArgs({
+    options: { arch: { type: "string", default: process.arch } },
+    allowPositionals: true,
+  });
+  const [outfile = "dist/openqa-worker"] = positionals;
   if (!isArchitecture(values.arch)) throw new Error(`--arch ${values.arch}: expected x64 or arm64`);
   const { name, packages, runtime } = await findPlatform(values.arch);
   const result = await Bun.build({

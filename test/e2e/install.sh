@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that the end-to-end tests need: openQA's server, its stock worker, os-autoinst, QEMU.
+# Installs the Debian packages that the end-to-end tests need: openQA's server, its stock worker, os-autoinst, QEMU, and
+# what runs programs for arm64.
 # Does nothing when all are there. Starts no service.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
@@ -7,7 +8,8 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 # libdbd-pg-perl and libminion-backend-sqlite-perl are only recommended by the packages that cannot do without them.
 packages="openqa openqa-worker openqa-client os-autoinst libdbd-pg-perl libminion-backend-sqlite-perl
     libcpanel-json-xs-perl postgresql-15 qemu-system-x86 qemu-utils seabios optipng tesseract-ocr tesseract-ocr-eng
-    nginx-light grub-rescue-pc rsync procps iproute2 util-linux"
+    nginx-light grub-rescue-pc rsync procps iproute2 util-linux
+    qemu-user libc6-arm64-cross libstdc++6-arm64-cross"
 
 missing=
 for package in $packages; do

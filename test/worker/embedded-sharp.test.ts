@@ -8,27 +8,21 @@ import {
   mkdir,
   mkdtemp,
   readdir,
-  readFile,
   rm,
   symlink,
   truncate,
-  writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
-import { type PictureRequest, pictureAnswerSchema } from "../../src/pictures/picture-messages.ts";
+import { optimiseOne } from "../support/one-picture.ts";
 import { executable } from "../support/temporary-worker.ts";
 
 const testMs = 30_000;
 /** The executable by itself: no node_modules in any folder above it. */
 let alone: string;
-let png: Uint8Array;
 beforeAll(async () => {
   alone = await mkdtemp(join(tmpdir(), "alone-"));
   await copyFile(executable, join(alone, "openqa-worker"));
-  const create = { width: 40, height: 30, channels: 3 as const, background: "#369" };
-  png = await sharp({ create }).png({ compressionLevel: 0 }).toBuffer();
 });
 afterAll(() => rm(alone, { recursive: true }));
 
@@ -57,25 +51,15 @@ let pools = 0;
 async function usedLibrary({ env = { HOME: home }, mounts }: Run = {}): Promise<string> {
   const pool = join(folder, `pool-${pools++}`);
   await mkdir(pool);
-  await writeFile(join(pool, "picture.png"), png);
   const asRoot = process.geteuid?.() === 0 ? [] : ["--map-root-user"];
   const launcher =
     mounts === undefined ? [] : ["unshare", "--mount", ...asRoot, "sh", "-ec", `${mounts}\nexec "$@"`, "sh"];
-  await using child = Bun.spawn([...launcher, join(alone, "openqa-worker"), "__pictures"], {
+  const { answer, maps } = await optimiseOne([...launcher, join(alone, "openqa-worker"), "__pictures"], {
     cwd: join(folder, "empty"),
-    env: { PATH: process.env["PATH"], TMPDIR: temporary, ...env },
-    stdio: ["pipe", "pipe", "pipe"],
+    env: { TMPDIR: temporary, ...env },
+    pool,
   });
-  const request: PictureRequest = { id: 1, pool, name: "picture.png", copy: "copy.png" };
-  child.stdin.write(`${JSON.stringify(request)}\n`);
-  await child.stdin.flush();
-  const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
-  if (value === undefined) throw new Error(`No answer: ${await child.stderr.text()}`);
-  expect(pictureAnswerSchema.parse(JSON.parse(value)).outcome).toBe("smaller");
-  const maps = await readFile(`/proc/${child.pid}/maps`, "utf8");
-  await child.stdin.end();
-  expect(await child.exited).toBe(0);
-  expect(await child.stderr.text()).toBe("");
+  expect(answer.outcome).toBe("smaller");
   return /\S*(?:libvips-cpp\.so|memfd:libvips)\S*/.exec(maps)?.[0] ?? "none";
 }
 
