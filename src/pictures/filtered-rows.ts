@@ -90,7 +90,9 @@ function up(row: Uint8Array, above: Uint8Array, _channels: number, out: Uint8Arr
 function paeth(row: Uint8Array, above: Uint8Array, channels: number, out: Uint8Array): void {
   for (let at = 0; at < channels; at++) out[at] = (row[at] ?? 0) - (above[at] ?? 0);
   for (let at = channels; at < row.length; at++) {
-    const [a, b, c] = [row[at - channels] ?? 0, above[at] ?? 0, above[at - channels] ?? 0];
+    const a = row[at - channels] ?? 0;
+    const b = above[at] ?? 0;
+    const c = above[at - channels] ?? 0;
     const toLeft = Math.abs(b - c);
     const toAbove = Math.abs(a - c);
     const toCorner = Math.abs(a + b - c - c);

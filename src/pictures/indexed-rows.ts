@@ -45,18 +45,14 @@ export function bitsPerPixel(colours: number): 1 | 2 | 4 | 8 {
 
 /** Rows as PNG has them, not filtered: repetitions of numbers compress best as they are. */
 export function packedRows(indexes: Uint8Array, width: number, bits: 1 | 2 | 4 | 8): Uint8Array {
-  const perByte = 8 / bits;
-  const rowBytes = 1 + Math.ceil(width / perByte);
+  const rowBytes = 1 + Math.ceil((width * bits) / 8);
   const height = indexes.length / width;
   const rows = new Uint8Array(rowBytes * height);
-  for (let y = 0; y < height; y++) {
-    const [from, to] = [y * width, (y + 1) * width];
-    let out = y * rowBytes + 1;
-    for (let pixel = from; pixel < to; pixel += perByte) {
-      let byte = 0;
-      for (let each = pixel; each < pixel + perByte; each++)
-        byte = (byte << bits) | (each < to ? (indexes[each] ?? 0) : 0);
-      rows[out++] = byte;
+  for (let y = 0, pixel = 0; y < height; y++) {
+    const start = y * rowBytes + 1;
+    for (let bit = 0; bit < width * bits; bit += bits) {
+      const at = start + (bit >> 3);
+      rows[at] = (rows[at] ?? 0) | ((indexes[pixel++] ?? 0) << (8 - bits - (bit & 7)));
     }
   }
   return rows;
