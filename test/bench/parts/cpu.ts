@@ -8,14 +8,14 @@ import { installWrapper, isotovideoCpuMs } from "../timing.ts";
 import { inTurn, passJobs, withBothWorkers } from "../two-sides.ts";
 
 /** The kernel counts in steps of 10 ms: a sample is the mean of so many jobs. */
-const jobsPerSample = 10;
+const jobsPerSample = 5;
 /** What a worker still does after a job belongs to it. */
 const settleMs = 1000;
 
 export const part: BenchPart = {
   name: "cpu",
   title: "CPU time of a job that does next to nothing, without isotovideo's own",
-  minutes: 5,
+  minutes: 3,
   async measure(options) {
     const server = await startServer();
     try {

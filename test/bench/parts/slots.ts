@@ -33,23 +33,26 @@ export const part: BenchPart = {
 };
 
 function measurementsOf(crowds: ReadonlyMap<number, readonly Crowd[]>): Measurement[] {
-  const sides = (figure: (one: Crowd) => number) =>
+  const sides = (figure: (one: Crowd) => number, nameOfMost = `${most} slots`) =>
     Object.fromEntries(
-      [...crowds].map(([slots, found]) => [slots === most ? ownSide : `${slots} slots`, found.map(figure)]),
+      [...crowds].map(([slots, found]) => [
+        slots === most ? nameOfMost : `${slots} slots`,
+        found.map(figure),
+      ]),
     );
   const aim = { ratio: linear, to: `${compared} slots` };
   return [
     {
       name: "CPU a job",
       unit: "ms",
-      sides: sides(({ cpuMs, slots }) => cpuMs / slots),
+      sides: sides(({ cpuMs, slots }) => cpuMs / slots, ownSide),
       aim,
       remark: `of the worker's own process, supervisors not included; "${ownSide}" stands for ${most} slots`,
     },
     {
       name: "memory a slot with a job",
       unit: "MB",
-      sides: sides(({ sideMb, slots }) => sideMb / slots),
+      sides: sides(({ sideMb, slots }) => sideMb / slots, ownSide),
       aim,
       remark: "PSS of worker and supervisors while all jobs ran, divided by the slots",
     },
@@ -59,7 +62,7 @@ function measurementsOf(crowds: ReadonlyMap<number, readonly Crowd[]>): Measurem
       name: "first job done until last job done",
       unit: "s",
       sides: sides(({ doneSpanS }) => doneSpanS),
-      remark: `each job passed with all its files, and left no process; the jobs end within ${endsWithinS} s`,
+      remark: `the jobs end within ${endsWithinS} s; each passed with all its files and left no process`,
     },
   ];
 }
