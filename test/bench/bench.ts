@@ -95,7 +95,7 @@ async function measure(
   const { title, minutes } = await loadPart(name);
   console.error(`[${new Date().toTimeString().slice(0, 8)}] ${name}: about ${minutes} minutes with 5 rounds`);
   const date = new Date();
-  const measurements = await runPart(name, rounds, signal);
+  const measurements = await runPart({ name, rounds, signal });
   const seconds = Math.round((Date.now() - date.getTime()) / 1000);
   return { title, date: date.toISOString(), seconds, ...surroundings, measurements };
 }

@@ -5,62 +5,90 @@ import { join } from "node:path";
 import { type BornProcess, livingDescendants } from "../support/born-processes.ts";
 import { type Measured, measurementsSchema } from "./figures-json.ts";
 
-/** What a part has told to end may take so long before it counts as left over. */
-const lingerMs = 2_000;
-/** From then on by KILL. */
-const patienceMs = 15_000;
-const limitMs = 30_000;
+const patience = {
+  /** What a part has told to end may take so long before it counts as left over. */
+  lingerMs: 2_000,
+  /** From then on by KILL. */
+  killMs: 15_000,
+  limitMs: 30_000,
+};
 const lookMs = 50;
 
-/**
- * Throws when the part fails, leaves processes, or `signal` is aborted, which ends it at once. All its processes have
- * ended then.
- */
-export async function runPart(name: string, rounds: number, signal: AbortSignal): Promise<Measured[]> {
+export interface PartRun {
+  readonly name: string;
+  readonly rounds: number;
+  /** Ends it at once. */
+  readonly signal: AbortSignal;
+  /** Given the name, the rounds, and the file for the measurements. */
+  readonly script?: string;
+  readonly patience?: typeof patience;
+}
+
+/** Throws when the part fails, is aborted, or leaves processes. All its processes have ended in any case. */
+export async function runPart(run: PartRun): Promise<Measured[]> {
+  const before = new Set((await livingDescendants()).map(identity));
   const folder = await mkdtemp(join(tmpdir(), "openqa-worker-bench-"));
   // Servers and workers run as users of their own.
   await chmod(folder, 0o755);
   try {
-    const file = join(folder, "measurements.json");
-    const script = join(import.meta.dir, "run-part.ts");
-    const child = Bun.spawn([process.execPath, "run", script, name, String(rounds), file], {
-      env: { ...process.env, TMPDIR: folder },
-      stdio: ["ignore", "inherit", "inherit"],
-    });
-    const end = () => child.kill("SIGKILL");
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-    const code = await child.exited.finally(() => signal.removeEventListener("abort", end));
-    const left = await endLeftOvers();
-    signal.throwIfAborted();
-    if (code !== 0)
-      throw new Error(`its process ended with ${child.signalCode ?? `exit code ${code}`}, see above`);
+    const failure = await runToEnd(run, folder);
+    const left = await endLeftOvers(before, run.patience ?? patience);
+    run.signal.throwIfAborted();
+    if (failure !== undefined) throw new Error(`its process ended with ${failure}, see above`);
     if (left.length > 0) throw new Error(`it left processes over: ${left.join("; ")}`);
-    return measurementsSchema.parse(JSON.parse(await readFile(file, "utf8")));
+    return measurementsSchema.parse(JSON.parse(await readFile(fileIn(folder), "utf8")));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Resolves when no process below this one lives, with the command lines of those that had to be ended. */
-async function endLeftOvers(): Promise<string[]> {
+/** Resolves with what was wrong with its end, if anything. */
+async function runToEnd(
+  { name, rounds, signal, script = join(import.meta.dir, "run-part.ts") }: PartRun,
+  folder: string,
+): Promise<string | undefined> {
+  const child = Bun.spawn([process.execPath, "run", script, name, String(rounds), fileIn(folder)], {
+    // All that it makes there goes with the folder.
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const end = () => child.kill("SIGKILL");
+  signal.addEventListener("abort", end);
+  if (signal.aborted) end();
+  const code = await child.exited.finally(() => signal.removeEventListener("abort", end));
+  if (code === 0) return undefined;
+  return child.signalCode === null ? `exit code ${code}` : String(child.signalCode);
+}
+
+function fileIn(folder: string): string {
+  return join(folder, "measurements.json");
+}
+
+/**
+ * Resolves when no process below this one lives that was not there before, with the command lines of those that had to
+ * be ended.
+ */
+async function endLeftOvers(
+  before: ReadonlySet<string>,
+  { lingerMs, killMs, limitMs }: typeof patience,
+): Promise<string[]> {
   const told = new Map<string, string>();
-  const startMs = performance.now();
-  for (;;) {
-    const left = await livingDescendants();
+  for (const startMs = performance.now(); ; await Bun.sleep(lookMs)) {
+    const left = (await livingDescendants()).filter((one) => !before.has(identity(one)));
     if (left.length === 0) return [...told.values()];
     const elapsedMs = performance.now() - startMs;
-    const commands = () => left.map(({ command, program }) => command || program).join("; ");
-    if (elapsedMs > limitMs) throw new Error(`cannot end ${commands()}`);
-    for (const one of elapsedMs > lingerMs ? left : []) {
-      if (elapsedMs > patienceMs) signalQuietly(one.pid, "SIGKILL");
-      else if (!told.has(identity(one)) && !isSweeper(one)) {
-        told.set(identity(one), one.command || one.program);
-        signalQuietly(one.pid, "SIGTERM");
-      }
+    if (elapsedMs > limitMs) throw new Error(`cannot end ${left.map(nameOf).join("; ")}`);
+    if (elapsedMs <= lingerMs) continue;
+    for (const one of left) {
+      if (elapsedMs > killMs) signalQuietly(one.pid, "SIGKILL");
+      else if (!told.has(identity(one)) && !isSweeper(one)) signalQuietly(one.pid, "SIGTERM");
+      if (!isSweeper(one)) told.set(identity(one), nameOf(one));
     }
-    await Bun.sleep(lookMs);
   }
+}
+
+function nameOf({ command, program }: BornProcess): string {
+  return command || program;
 }
 
 /** It ends what belongs to a server, and then itself (test/e2e/sweep.sh). */

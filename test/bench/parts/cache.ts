@@ -13,7 +13,7 @@ import { each, inTurn, passJob, withBothWorkers } from "../two-sides.ts";
 export const part: BenchPart = {
   name: "cache",
   title: "With a cache: job sent until isotovideo has started",
-  minutes: 5,
+  minutes: 4,
   measure: (options) => withTappedServer((server, tap) => measure(server, tap, options)),
 };
 

@@ -26,7 +26,7 @@ const jobSeconds = 140;
 
 export const part: BenchPart = {
   name: "memory",
-  title: "Memory (PSS) of a worker side, all processes but isotovideo's (readings of one start, 1 s apart)",
+  title: "Memory (PSS) of a worker side, without isotovideo (readings of one start)",
   minutes: 6,
   async measure(options) {
     const server = await startServer();
