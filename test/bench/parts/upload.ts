@@ -1,0 +1,114 @@
+// An asset of 1 GiB, made before, that a job leaves: isotovideo's end → set_done answered, and what that takes. Chunk by
+// chunk, as to a web UI on another host.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { installDistribution, jobSettings, postJob } from "../../e2e/jobs.ts";
+import { run } from "../../e2e/processes.ts";
+import { type OpenqaServer, startServer } from "../../e2e/server.ts";
+import { workerUser } from "../../e2e/users.ts";
+import type { Worker } from "../../e2e/workers.ts";
+import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
+import { installIsotovideoWith } from "../isotovideo-with.ts";
+import { expectPassed, whenDone } from "../job-answer.ts";
+import { peakMbUntil, sideCpuMs } from "../side-use.ts";
+import { isotovideoSpan } from "../timing.ts";
+import { each, type PerSide, passJob, type SideName, sideNames, withBothWorkers } from "../two-sides.ts";
+
+const sizeBytes = 1024 ** 3;
+const maxRounds = 3;
+const limitMs = 600_000;
+
+interface Upload {
+  /** isotovideo ended → set_done answered. */
+  readonly seconds: number;
+  /** Of the worker side for the whole job. */
+  readonly cpuSeconds: number;
+  readonly peakMb: number;
+}
+
+export const part: BenchPart = {
+  name: "upload",
+  title: `Upload of an asset of 1 GiB in chunks (at most ${maxRounds} rounds)`,
+  minutes: 8,
+  async measure(options) {
+    const server = await startServer();
+    try {
+      return await measure(server, options);
+    } finally {
+      await server.stop();
+    }
+  },
+};
+
+async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Promise<Measurement[]> {
+  await installDistribution(server);
+  const asset = await makeAsset(server);
+  const found: Record<SideName, Upload[]> = { stock: [], ours: [] };
+  const count = Math.min(rounds, maxRounds);
+  await withBothWorkers(
+    server,
+    async () => ({}),
+    async (workers) => {
+      // The first job of a worker is its warm-up, without the asset.
+      for (const side of sideNames) await passJob(server, jobSettings("quick", side));
+      for (let round = 1; round <= count; round++) {
+        for (const side of sideNames) {
+          note(`upload of ${side}, round ${round} of ${count}`);
+          found[side].push(await upload(server, asset, workers[side], side));
+        }
+      }
+    },
+  );
+  return measurementsOf(found);
+}
+
+/** Random bytes that the worker's user owns: nobody else may link them into a pool. */
+async function makeAsset(server: OpenqaServer): Promise<string> {
+  const path = join(server.folder, "asset");
+  const fill = 'head -c "$1" /dev/urandom >"$2" && chown "$3" "$2"';
+  await run(["sh", "-c", fill, "sh", String(sizeBytes), path, workerUser]);
+  return path;
+}
+
+async function upload(server: OpenqaServer, asset: string, worker: Worker, side: SideName): Promise<Upload> {
+  const name = `bench-${side}.bin`;
+  const after = `mkdir -p assets_public && ln ${asset} assets_public/${name}`;
+  const isotovideo = await installIsotovideoWith(server, side, { after });
+  // Nothing of the one before is still being written.
+  await run(["sync"]);
+  const cpuBefore = await sideCpuMs(server, worker);
+  const id = await postJob(server, { ...jobSettings("quick", side), ISOTOVIDEO: isotovideo });
+  const done = whenDone(server, id, limitMs);
+  const peakMb = await peakMbUntil(done, worker);
+  await expectPassed(server, id);
+  const cpuSeconds = ((await sideCpuMs(server, worker)) - cpuBefore) / 1000;
+  const uploaded = join(server.projectFolder, "share/factory/other", name);
+  await run(["cmp", asset, uploaded]);
+  await rm(uploaded);
+  return { seconds: ((await done) - (await isotovideoSpan(worker)).to) / 1000, cpuSeconds, peakMb };
+}
+
+function measurementsOf(found: PerSide<readonly Upload[]>): Measurement[] {
+  return [
+    {
+      name: "isotovideo ended until done",
+      unit: "s",
+      sides: each(found, ({ seconds }) => seconds),
+      aim: { ratio: 1, to: "stock" },
+      remark: "with the server's answers to 1074 chunks; what it then had was compared byte by byte",
+    },
+    {
+      name: "CPU of the worker side for the job",
+      unit: "s",
+      sides: each(found, ({ cpuSeconds }) => cpuSeconds),
+      aim: { ratio: 1 / 3, to: "stock" },
+      remark: "forks that upload, and supervisors, included; isotovideo's own is not",
+    },
+    {
+      name: "memory of the worker side at most",
+      unit: "MB",
+      sides: each(found, ({ peakMb }) => peakMb),
+      remark: "PSS of all its processes but isotovideo's, looked at each 0.2 s",
+    },
+  ];
+}
