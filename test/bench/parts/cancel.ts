@@ -45,7 +45,8 @@ async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Pr
       name: "no process is left",
       unit: "s",
       sides: each(found, ({ goneSeconds }) => goneSeconds),
-      remark: "our supervisor included, which lets isotovideo finish its video; the stock worker ends all at once",
+      remark:
+        "our supervisor included, which lets isotovideo finish its video; the stock worker ends all at once",
     },
     { name: "the web UI has its end", unit: "s", sides: each(found, ({ doneSeconds }) => doneSeconds) },
   ];
