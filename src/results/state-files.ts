@@ -1,5 +1,6 @@
 // What isotovideo leaves in the pool (protocol 4.6), read and checked. Files may be missing, half written, of wrong
 // types or a trap: that is logged and taken as if they were empty. Keys that nobody here knows are kept.
+import { setImmediate as otherTasks } from "node:timers/promises";
 import { z } from "zod";
 import { errorText } from "../errors.ts";
 import type { Logger } from "../ops/log.ts";
@@ -71,6 +72,9 @@ export type BaseState =
   | { readonly kind: "corrupt" }
   | { readonly kind: "object"; readonly component?: string; readonly msg?: string; readonly result?: string };
 
+/** Entries of a list; then whatever else waits for the event loop has its turn. */
+const checkedAtOnce = 1000;
+
 const text = z.string().optional().catch(undefined);
 
 export async function readAutoinstStatus(folder: StateFolder, log: Logger): Promise<AutoinstStatus> {
@@ -96,7 +100,7 @@ export async function readTestOrder(
     const values = z
       .array(z.unknown())
       .parse(JSON.parse((await readWhole(file, name, folder.maxFileBytes)).toString()));
-    return { version: file.version, modules: validOnes(testModuleSchema, values, name, log) };
+    return { version: file.version, modules: await validOnes(testModuleSchema, values, name, log) };
   } catch (error) {
     log.warn(`Ignoring ${name}: ${whatIsWrong(error)}`);
     return known;
@@ -115,9 +119,9 @@ export async function readModuleResult(
   const { details, extra_test_results: extra, ...others } = found;
   return {
     ...others,
-    ...(details && { details: validOnes(stepSchema, details, `details of ${name}`, log) }),
+    ...(details && { details: await validOnes(stepSchema, details, `details of ${name}`, log) }),
     ...(extra && {
-      extra_test_results: validOnes(testModuleSchema, extra, `extra_test_results of ${name}`, log),
+      extra_test_results: await validOnes(testModuleSchema, extra, `extra_test_results of ${name}`, log),
     }),
   };
 }
@@ -156,8 +160,17 @@ async function readObject<T>(
   }
 }
 
-function validOnes<T>(schema: z.ZodType<T>, values: readonly unknown[], where: string, log: Logger): T[] {
-  const parsed = values.map((value) => schema.safeParse(value));
+async function validOnes<T>(
+  schema: z.ZodType<T>,
+  values: readonly unknown[],
+  where: string,
+  log: Logger,
+): Promise<T[]> {
+  const parsed: z.ZodSafeParseResult<T>[] = [];
+  for (const value of values) {
+    if (parsed.length % checkedAtOnce === checkedAtOnce - 1) await otherTasks();
+    parsed.push(schema.safeParse(value));
+  }
   const wrong = parsed.flatMap(({ error }, index) => (error ? [`${index + 1} (${whatIsWrong(error)})`] : []));
   if (wrong.length > 0)
     log.warn(`Ignoring ${wrong.length} of ${values.length} entries in ${where}: entry ${wrong[0]}`);

@@ -102,6 +102,13 @@ test("a result file keeps keys that nobody knows", async () => {
   expect(await readModuleResult(folderOf(pool), "boot", recordingContext().log)).toEqual(result);
 });
 
+test("of very many steps all are kept, in their order", async () => {
+  const details = Array.from({ length: 2500 }, (_, step) => ({ text: `boot-${step}.txt`, result: "ok" }));
+  await using pool = await TemporaryPool.make({ [resultFile]: { result: "ok", details } });
+  const read = await readModuleResult(folderOf(pool), "boot", recordingContext().log);
+  expect(read?.details).toEqual(details);
+});
+
 test.each(["../x.png", "/etc/passwd", "..", ".", "a/b.png", "a\0.png", 7, [["a.png"]], {}])(
   "a step whose file is %j is left out",
   async (name) => {
