@@ -6,6 +6,8 @@ import type { Context, Program } from "./context.ts";
 import { type ExitCode, errorText, exitCode, UsageError } from "./errors.ts";
 import { jobMark } from "./isotovideo/pool-state.ts";
 import { flushOpenFiles } from "./ops/appended-file.ts";
+import { EventLoopLag } from "./ops/event-loop-lag.ts";
+import { lagText } from "./ops/lag-histogram.ts";
 import { Logger } from "./ops/log.ts";
 import { PictureOptimiser } from "./pictures/picture-optimiser.ts";
 import { pictureProcessEnvironment } from "./pictures/picture-process-environment.ts";
@@ -39,6 +41,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
   const packages = await findAllPackages(slots, program, { signal: stops.signals.stop, log });
   if (packages === undefined) return exitCode.done;
   const rest = restLater(log);
+  const lag = lagOf(log);
   await using caches = new AssetCaches();
   await using optimiser = pictureOptimiser(first, program, log);
   const running = slots.map(async (settings, index) => {
@@ -50,6 +53,7 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
       program,
       caches,
       optimiser,
+      lag,
       facts,
       packages: packages.get(settings.packagesCommand),
       stops: stops.signals,
@@ -58,6 +62,8 @@ export async function runDaemon(slots: readonly Settings[], program: Program): P
     });
   });
   const ran = await Promise.all(running);
+  const late = lag.summary();
+  if (late) log.info(lagText(late));
   await Promise.all(logs.map((each) => each.close()));
   if (!ran.includes(true)) throw new UsageError("no slot can run, the log says why");
   return faults.hasOccurred ? exitCode.failed : exitCode.done;
@@ -74,6 +80,16 @@ function pictureOptimiser({ own }: Settings, program: Program, log: Logger): Pic
     { settings: own.pictures, command: ownCommand("__pictures"), environment },
     log,
   );
+}
+
+/** Recorded while there are jobs. */
+function lagOf(log: Logger): EventLoopLag {
+  return new EventLoopLag({
+    onBlocked: (lagMs, cpuMs) => {
+      const stood = `The event loop stood still for ${lagMs.toFixed(0)} ms, in which this process computed`;
+      log.warn(`${stood} for ${cpuMs.toFixed(0)} ms: with much less than that, the host is overloaded`);
+    },
+  });
 }
 
 /** For the last lines of logs to be written: a disk may hang. */

@@ -11,6 +11,8 @@ import { resumeJob } from "../job/resume-job.ts";
 import { runJob } from "../job/run-job.ts";
 import type { Spool } from "../job/spool/spool.ts";
 import type { JobState } from "../job/state-file.ts";
+import type { EventLoopLag } from "../ops/event-loop-lag.ts";
+import { lagText } from "../ops/lag-histogram.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Optimises } from "../pictures/picture-optimiser.ts";
 import { Audience } from "../results/audience.ts";
@@ -42,6 +44,7 @@ export interface WorkPlace {
   readonly program: Program;
   readonly caches: AssetCaches;
   readonly optimiser: Optimises;
+  readonly lag: EventLoopLag;
   readonly lock: PoolLock;
   readonly spool: Spool;
   readonly stops: StopSignals;
@@ -83,7 +86,9 @@ export async function workOn(
     },
   };
   const context = { signal: controller.signal, log };
+  using lag = place.lag.record();
   const outcome = await toItsEnd(input, left, place, context);
+  log.debug(lagText(lag.summary()));
   // A worker that ends leaves the pool to be looked at.
   const isStopping = stops.stop.aborted || stops.drain.aborted;
   if (settings.cleansPool && !isStopping)

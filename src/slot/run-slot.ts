@@ -4,6 +4,7 @@ import type { AssetCaches } from "../cache/worker/asset-caches.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Program } from "../context.ts";
 import { SlotTakenError } from "../errors.ts";
+import type { EventLoopLag } from "../ops/event-loop-lag.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Optimises } from "../pictures/picture-optimiser.ts";
 import { sleep } from "../sleep.ts";
@@ -23,6 +24,7 @@ export interface RunSlotOptions {
   readonly program: Program;
   readonly caches: AssetCaches;
   readonly optimiser: Optimises;
+  readonly lag: EventLoopLag;
   readonly facts: HostFacts;
   /** What PACKAGES_CMD has told, when there is one. */
   readonly packages: string | undefined;

@@ -9,6 +9,7 @@ import { type JobOutcome, outcome } from "../../src/job/job-outcome.ts";
 import { JobStop } from "../../src/job/job-stop.ts";
 import { Spool } from "../../src/job/spool/spool.ts";
 import { writeJobState } from "../../src/job/state-file.ts";
+import { EventLoopLag } from "../../src/ops/event-loop-lag.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { type CurrentJob, jobPhases } from "../../src/slot/current-job.ts";
 import { Slot } from "../../src/slot/slot.ts";
@@ -114,6 +115,7 @@ export class PlayedSlot implements AsyncDisposable {
       program: host.program,
       caches: new AssetCaches(),
       optimiser: noOptimiser,
+      lag: new EventLoopLag(),
       lock: {
         poolDirectory: host.pool,
         // A slot that accepts is one that looks at its availability.
