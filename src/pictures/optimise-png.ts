@@ -1,5 +1,7 @@
 // Makes a PNG smaller and proves that no pixel has changed: what was encoded here is decoded again by libvips, which had
 // no part in it, and compared. Whatever is unusual, damaged or not proven stays as it is.
+import { promisify } from "node:util";
+import { inflate } from "node:zlib";
 import sharp from "sharp";
 import { errorText } from "../errors.ts";
 import { encodePng } from "./encode-png.ts";
@@ -9,6 +11,8 @@ import { maxPicturePixels, type PlainPng, plainPng } from "./plain-png.ts";
 export type OptimisedPng =
   | { readonly outcome: "smaller"; readonly bytes: Uint8Array }
   | { readonly outcome: "kept"; readonly why: string };
+
+const inflated = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflate);
 
 // Jobs control what comes here: no other of the many decoders can be reached.
 sharp.block({ operation: ["VipsForeignLoad"] });
@@ -29,6 +33,7 @@ export async function optimisePng(original: Uint8Array): Promise<OptimisedPng> {
 }
 
 async function smallerOrKept(original: Uint8Array, png: PlainPng): Promise<OptimisedPng> {
+  await checkCompressed(png);
   const pixels = await decode(original, png);
   const bytes = await encodePng(pixels, png.notes);
   if (bytes.length >= original.length) return { outcome: "kept", why: "it does not get smaller" };
@@ -36,6 +41,13 @@ async function smallerOrKept(original: Uint8Array, png: PlainPng): Promise<Optim
   if (Buffer.compare(pixels.bytes, after.bytes) !== 0)
     return { outcome: "kept", why: "its pixels changed: this is a bug of the encoder" };
   return { outcome: "smaller", bytes };
+}
+
+/** Throws when it is damaged: libpng stops at the last pixel that it needs, and does not see what its end would tell. */
+async function checkCompressed({ width, height, compressed }: PlainPng): Promise<void> {
+  // Up to four bytes a pixel, and one more per row.
+  const maxOutputLength = 5 * width * height + 64;
+  await inflated(Buffer.concat(compressed), { maxOutputLength });
 }
 
 /** Throws unless each pixel is there. */
