@@ -20,6 +20,14 @@ export interface Crowd {
   readonly sideMb: number;
   /** From the first `set_done` to the last. */
   readonly doneSpanS: number;
+  readonly lag: Lag | undefined;
+}
+
+/** How late the worker's event loop was while it had jobs, as it says itself; in milliseconds. */
+export interface Lag {
+  readonly median: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 const limitMs = 300_000;
@@ -55,7 +63,15 @@ export async function runCrowd(slots: number): Promise<Crowd> {
     const after = await cpuMs(worker.pid);
     checkNothingLost(ui, jobs);
     await checkNothingLeft(worker);
-    return { slots, registeredS, cpuMs: after.own - before.own, peakMb, sideMb, doneSpanS: doneSpan(ui) };
+    return {
+      slots,
+      registeredS,
+      cpuMs: after.own - before.own,
+      peakMb,
+      sideMb,
+      doneSpanS: doneSpan(ui),
+      lag: await lagAtEnd(worker),
+    };
   } finally {
     await ui.stop();
   }
@@ -122,4 +138,15 @@ async function checkNothingLeft(worker: TemporaryWorker): Promise<void> {
 function doneSpan(ui: FakeWebUi): number {
   const ends = ui.requests.filter(({ path }) => path.endsWith("/set_done")).map(({ atMs }) => atMs);
   return (Math.max(...ends) - Math.min(...ends)) / 1000;
+}
+
+/** What it logs when it ends. Undefined for an executable that does not look at its event loop. */
+async function lagAtEnd(worker: TemporaryWorker): Promise<Lag | undefined> {
+  worker.kill("SIGTERM");
+  await worker.exit();
+  const lines = [
+    ...worker.log.matchAll(/Event loop: late by (\S+) ms \(median\), (\S+) ms \(p99\), (\S+) ms \(max\)/g),
+  ];
+  const [, median, p99, max] = lines.at(-1) ?? [];
+  return max === undefined ? undefined : { median: Number(median), p99: Number(p99), max: Number(max) };
 }

@@ -50,6 +50,15 @@ test("a part that fails is told from others by its exit code", async () => {
   await expectNothingLeft();
 });
 
+test("the logs that a failing part has kept outlive it", async () => {
+  const body = `await Bun.write(process.env.TMPDIR + "/openqa-worker-e2e-logs-1/webui.log", "x");\nprocess.exit(1);`;
+  const path = join(folder, "tmp/openqa-worker-e2e-logs-1");
+  await expect(run(body)).rejects.toThrow(`exit code 1, see above; logs kept in ${path}`);
+  expect(await readdir(path)).toEqual(["webui.log"]);
+  await rm(path, { recursive: true });
+  await expectNothingLeft();
+});
+
 test("a process that a part leaves is named and ended, although it is nobody's child and ignores TERM", async () => {
   const body = `${leave("61.25", "trap '' TERM;")}\n${measured}`;
   await expect(run(body)).rejects.toThrow("it left processes over: sleep 61.25");

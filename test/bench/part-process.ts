@@ -1,5 +1,5 @@
 // Runs a part in a process of its own and sees to it that nothing of it stays: no process, no file.
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BornProcess, livingDescendants } from "../support/born-processes.ts";
@@ -13,6 +13,7 @@ const patience = {
   limitMs: 30_000,
 };
 const lookMs = 50;
+const keptLogsPrefix = "openqa-worker-e2e-logs-";
 
 export interface PartRun {
   readonly name: string;
@@ -34,7 +35,8 @@ export async function runPart(run: PartRun): Promise<Measured[]> {
     const failure = await runToEnd(run, folder);
     const left = await endLeftOvers(before, run.patience ?? patience);
     run.signal.throwIfAborted();
-    if (failure !== undefined) throw new Error(`its process ended with ${failure}, see above`);
+    if (failure !== undefined)
+      throw new Error(`its process ended with ${failure}, see above${await keepLogs(folder)}`);
     if (left.length > 0) throw new Error(`it left processes over: ${left.join("; ")}`);
     return measurementsSchema.parse(JSON.parse(await readFile(fileIn(folder), "utf8")));
   } finally {
@@ -58,6 +60,14 @@ async function runToEnd(
   const code = await child.exited.finally(() => signal.removeEventListener("abort", end));
   if (code === 0) return undefined;
   return child.signalCode === null ? `exit code ${code}` : String(child.signalCode);
+}
+
+/** Moves the logs that a part has kept (`OpenqaServer.keepLogs`) out of its folder, and says where they are. */
+async function keepLogs(folder: string): Promise<string> {
+  const kept = (await readdir(folder)).filter((name) => name.startsWith(keptLogsPrefix));
+  const paths = kept.map((name) => join(tmpdir(), name));
+  for (const [index, name] of kept.entries()) await rename(join(folder, name), paths[index] ?? "");
+  return paths.map((path) => `; logs kept in ${path}`).join("");
 }
 
 function fileIn(folder: string): string {

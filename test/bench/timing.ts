@@ -3,8 +3,9 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePorts } from "../e2e/ports.ts";
-import { type OpenqaServer, startServer } from "../e2e/server.ts";
+import type { OpenqaServer } from "../e2e/server.ts";
 import type { Worker } from "../e2e/workers.ts";
+import { withServer } from "./with-server.ts";
 
 /** Runs something on a server whose websockets are looked at, and stops both. */
 export async function withTappedServer<T>(
@@ -12,17 +13,18 @@ export async function withTappedServer<T>(
 ): Promise<T> {
   const port = await freePorts(1);
   let tap: WebsocketTap | undefined;
-  const server = await startServer({
-    websocketVia(target) {
+  const options = {
+    websocketVia(target: number) {
       tap = WebsocketTap.listen(port, target);
       return port;
     },
-  });
+  };
   try {
-    if (tap === undefined) throw new Error("the server has not asked where its websockets go");
-    return await body(server, tap);
+    return await withServer(async (server) => {
+      if (tap === undefined) throw new Error("the server has not asked where its websockets go");
+      return await body(server, tap);
+    }, options);
   } finally {
-    await server.stop();
     tap?.close();
   }
 }

@@ -1,11 +1,12 @@
 // CPU time that the worker side spends on a job that does next to nothing; isotovideo's own is not counted.
 import { installDistribution, jobSettings } from "../../e2e/jobs.ts";
-import { type OpenqaServer, startServer } from "../../e2e/server.ts";
+import type { OpenqaServer } from "../../e2e/server.ts";
 import type { Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
 import { cpuMs } from "../process-figures.ts";
 import { installWrapper, isotovideoCpuMs } from "../timing.ts";
 import { inTurn, passJobs, withBothWorkers } from "../two-sides.ts";
+import { withServer } from "../with-server.ts";
 
 /** The kernel counts in steps of 10 ms: a sample is the mean of so many jobs. */
 const jobsPerSample = 5;
@@ -16,14 +17,7 @@ export const part: BenchPart = {
   name: "cpu",
   title: "CPU time of a job that does next to nothing, without isotovideo's own",
   minutes: 3,
-  async measure(options) {
-    const server = await startServer();
-    try {
-      return await measure(server, options);
-    } finally {
-      await server.stop();
-    }
-  },
+  measure: (options) => withServer((server) => measure(server, options)),
 };
 
 async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Promise<Measurement[]> {

@@ -9,11 +9,12 @@ import {
   waitForEnd,
   waitUntilRuns,
 } from "../../e2e/jobs.ts";
-import { type OpenqaServer, startServer } from "../../e2e/server.ts";
+import type { OpenqaServer } from "../../e2e/server.ts";
 import { startOurWorker, startStockWorker, type Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
 import { sumPssMb } from "../process-figures.ts";
 import { type PerSide, passJob, type SideName } from "../two-sides.ts";
+import { withServer } from "../with-server.ts";
 
 const slotCounts = [1, 4, 16] as const;
 /** The most slots are what the aims are about. */
@@ -28,17 +29,13 @@ export const part: BenchPart = {
   name: "memory",
   title: "Memory (PSS) of a worker side, without isotovideo (readings of one start)",
   minutes: 6,
-  async measure(options) {
-    const server = await startServer();
-    try {
+  measure: (options) =>
+    withServer(async (server) => {
       await installDistribution(server);
       const found: Measurement[] = [];
       for (const slots of slotCounts) found.push(...(await measureSlots(server, slots, options)));
       return found;
-    } finally {
-      await server.stop();
-    }
-  },
+    }),
 };
 
 /** Readings in MB. */
