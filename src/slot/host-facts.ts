@@ -1,7 +1,7 @@
 // What is found out once at start about the machine and the test runner, for the registrations of all slots.
 import type { Settings } from "../config/settings.ts";
 import type { Context, Program } from "../context.ts";
-import { isotovideoVersion } from "../isotovideo/version.ts";
+import { rememberedVersion } from "../isotovideo/remembered-version.ts";
 import { type Capabilities, defaultWorkerClass, detectCapabilities } from "../webui/capabilities.ts";
 import type { Registration } from "../webui/registration.ts";
 
@@ -11,13 +11,13 @@ export interface HostFacts {
 }
 
 export async function findHostFacts(
-  { arch, isotovideo }: Settings,
+  { arch, isotovideo, stateDirectory }: Settings,
   { nodeName }: Program,
   context: Context,
 ): Promise<HostFacts> {
   const [capabilities, version] = await Promise.all([
     detectCapabilities({ nodeName, arch }, context),
-    isotovideoVersion(isotovideo.path, context),
+    rememberedVersion(isotovideo.path, { directory: stateDirectory }, context),
   ]);
   return { capabilities, isotovideoVersion: version };
 }
