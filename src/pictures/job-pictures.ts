@@ -8,6 +8,7 @@ import type { PictureSource } from "../results/picture-source.ts";
 import { openInside, PoolFileError } from "../results/pool-file.ts";
 import { AskedPicture, isSameFile, type SeenFile } from "./asked-picture.ts";
 import { emptyCopies, newCopy, removeCopies } from "./copies.ts";
+import { Patience, type PatienceOptions } from "./patience.ts";
 import type { PictureAnswer } from "./picture-messages.ts";
 import type { Optimises } from "./picture-optimiser.ts";
 import { watchPictures } from "./watch-pictures.ts";
@@ -21,15 +22,11 @@ const maxTries = 3;
 /** Files that are looked at at the same time. */
 const parallelLooks = 8;
 
-export interface JobPicturesOptions {
+export interface JobPicturesOptions extends PatienceOptions {
   readonly poolDirectory: string;
   /** Not for one that an earlier start of the worker has left: what is there already was uploaded, mostly. */
   readonly isNewJob: boolean;
   readonly optimiser: Optimises;
-  /** From the end of isotovideo until nothing is waited for any more. */
-  readonly endDelayMs: number;
-  /** Aborted when nothing is to be waited for any more. */
-  readonly stop: AbortSignal;
 }
 
 export class JobPictures implements PictureSource {
@@ -40,17 +37,17 @@ export class JobPictures implements PictureSource {
   /** That could not be waited for. */
   private readonly late = new Set<string>();
   private readonly made = { count: 0, bytesBefore: 0, bytesAfter: 0 };
-  private timer: NodeJS.Timeout | undefined;
+  private readonly patience: Patience;
+  private unansweredCount = 0;
   private isHurried = false;
   private hasEnded = false;
-  private readonly hurry = () => this.hurryUp();
 
   private constructor(
     private readonly options: JobPicturesOptions,
     private readonly log: Logger,
   ) {
-    options.stop.addEventListener("abort", this.hurry, { once: true });
-    if (options.stop.aborted) this.hurryUp();
+    this.patience = new Patience(options, () => this.hurryUp());
+
     const { poolDirectory, isNewJob } = options;
     const onPicture = (inPool: string) => void this.ask(inPool, { isWanted: false });
     void watchPictures({ poolDirectory, isNewJob, onPicture }, { log, signal: this.watching.signal });
@@ -83,19 +80,20 @@ export class JobPictures implements PictureSource {
     this.removeCopy(this.asked.get(inPool));
   }
 
-  /** There will be no more pictures, and no more than `endDelayMs` to wait for those that there are. */
+  /** There will be no more pictures, and the time to wait for those that there are begins. */
   isotovideoEnded(): void {
     this.watching.abort();
-    if (this.options.endDelayMs === 0) this.hurryUp();
-    else this.timer ??= setTimeout(this.hurry, this.options.endDelayMs);
+
+    this.patience.begin(this.unansweredCount);
   }
 
   /** Nothing goes up any more. Says what was done, and leaves nothing in the pool. Repeated: no change. */
   async end(): Promise<void> {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    clearTimeout(this.timer);
-    this.options.stop.removeEventListener("abort", this.hurry);
+
+    this.patience[Symbol.dispose]();
+
     this.hurryUp();
     const { count, bytesBefore, bytesAfter } = this.made;
     if (this.late.size > 0)
@@ -127,13 +125,23 @@ export class JobPictures implements PictureSource {
     if (this.isHurried || (!before && this.asked.size >= maxPictures)) return undefined;
     const order = { pool: this.options.poolDirectory, name: inPool, copy: newCopy() };
     const ordered = this.options.optimiser.optimise(order, { isWanted });
+
+    this.countUnanswered(1);
     void ordered.answer.then((answer) => this.note(answer));
+
     const asked = new AskedPicture(seen, order, ordered);
     this.asked.set(inPool, asked);
     return asked;
   }
 
+  private countUnanswered(more: 1 | -1): void {
+    this.unansweredCount += more;
+    this.patience.progress(this.unansweredCount);
+  }
+
   private note(answer: PictureAnswer | undefined): void {
+    this.countUnanswered(-1);
+
     if (answer?.outcome === "smaller") {
       this.made.count++;
       this.made.bytesBefore += answer.bytesBefore;

@@ -198,6 +198,16 @@ test("when isotovideo has ended, there is one deadline for all that is not ready
   ]);
 });
 
+test("when isotovideo has ended, nothing is waited for once nothing becomes ready any more", async () => {
+  await using job = await PlayedJob.begin({ [png]: big("a"), [thumbnail]: big("t") }, { stallMs: 100 });
+  const smallest = [job.smallest(png), job.smallest(thumbnail)];
+  const { makeSmaller, order } = await job.optimiser.of(png);
+  await job.optimiser.of(thumbnail);
+  job.pictures.isotovideoEnded();
+  await makeSmaller();
+  expect(await Promise.all(smallest)).toEqual([order.copy, thumbnail]);
+});
+
 test("with a delay of 0 nothing is waited for from the end of isotovideo on", async () => {
   await using job = await PlayedJob.begin({ [png]: big("a"), [thumbnail]: big("t") }, { endDelayMs: 0 });
   const smallest = job.smallest(png);

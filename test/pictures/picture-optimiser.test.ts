@@ -1,4 +1,4 @@
-// The process of the optimiser is played by scripted-process: it breaks as the pictures' names say.
+// The process of the optimiser is played by scripted-process: it breaks as the pictures' names say (field lesson 32).
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { OwnSettings } from "../../src/config/settings.ts";
