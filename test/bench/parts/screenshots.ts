@@ -107,16 +107,24 @@ function measurementsOf({ scenario, runs, optipng }: Found): Measurement[] {
         (stock) => (stock * optipng.bytesAfter) / optipng.bytesBefore,
       ),
     },
+    ...lagMeasurements(runs.ours, name("event loop late")),
+  ];
+}
+
+function lagMeasurements(ours: readonly ScreenshotRun[], name: string): Measurement[] {
+  const lags = ours.map(({ lag }) => lag).filter((lag) => lag !== undefined);
+  if (lags.length === 0) return [];
+  return [
+    { name: `${name} (p99)`, unit: "ms", sides: { ours: lags.map(({ p99Ms }) => p99Ms) } },
+    { name: `${name} (max)`, unit: "ms", sides: { ours: lags.map(({ maxMs }) => maxMs) } },
   ];
 }
 
 function remark(ours: readonly ScreenshotRun[], sample: number): string {
   const share = (100 * median(ours.map(({ unoptimised }) => unoptimised))).toFixed(0);
-  const loop = ours.findLast(({ eventLoop }) => eventLoop !== undefined)?.eventLoop;
   return [
     `${share} % of ours went out unoptimised.`,
     "The stock worker as installed never optimises.",
     `optipng: stock, and optipng -o2 once on ${sample} of the pictures with their thumbnails, scaled up.`,
-    ...(loop === undefined ? [] : [loop]),
   ].join(" ");
 }

@@ -22,8 +22,13 @@ export interface ScreenshotRun {
   readonly bytes: number;
   /** Share of the pictures that arrived as they were written, from 0 to 1. */
   readonly unoptimised: number;
-  /** What the worker has said of its event loop meanwhile, last. */
-  readonly eventLoop: string | undefined;
+  /** How late the worker's event loop was, as its log has it; the stock worker does not say. */
+  readonly lag: Lag | undefined;
+}
+
+interface Lag {
+  readonly p99Ms: number;
+  readonly maxMs: number;
 }
 
 /** Throws unless the job passes with all pictures on the web UI, which are removed afterwards. */
@@ -51,11 +56,13 @@ export async function runScreenshotJob(
     cpuSeconds,
     bytes: stored.bytes,
     unoptimised: stored.unoptimised / stored.count,
-    eventLoop: (await worker.log())
-      .slice(loggedBefore)
-      .match(/^.*event loop.*$/gim)
-      ?.at(-1),
+    lag: lagIn((await worker.log()).slice(loggedBefore)),
   };
+}
+
+function lagIn(log: string): Lag | undefined {
+  const [, p99, max] = /Event loop: late by .* ([\d.]+) ms \(p99\), ([\d.]+) ms \(max\)/.exec(log) ?? [];
+  return p99 === undefined ? undefined : { p99Ms: Number(p99), maxMs: Number(max) };
 }
 
 /** Of all processes that the worker side has had so far, those that it has waited for included, without isotovideo's. */
