@@ -47,15 +47,14 @@ async function* requests(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Pict
 /** Never throws: a picture that cannot be optimised goes out as it is, and why is said. */
 async function answerTo(request: PictureRequest, optimise: Optimise): Promise<PictureAnswer> {
   const { id, pool, name } = request;
-  let picture: PoolFile | undefined;
   try {
-    picture = await openInside(pool, name);
+    await using picture = await openInside(pool, name);
     if (picture === undefined) return kept(id, `${name} is not there`);
-    return await optimisedCopy(request, picture, optimise);
+    return await optimisedCopy(request, picture, optimise).catch((error) =>
+      kept(id, errorText(error), picture),
+    );
   } catch (error) {
-    return kept(id, errorText(error), picture);
-  } finally {
-    await picture?.handle.close();
+    return kept(id, errorText(error));
   }
 }
 

@@ -81,7 +81,7 @@ export async function createInside(
   relativeName: string,
   content: Uint8Array,
 ): Promise<void> {
-  const name = basename(relativeName);
+  const name = relativeName.endsWith("/") ? "" : basename(relativeName);
   await using folder = await openFolderInside(directory, dirname(relativeName));
   if (folder === undefined || !isBareName(name))
     throw new PoolFileError(`There is no folder in ${directory} for a file ${relativeName}`);

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
-import { mkdir, rename, symlink, truncate } from "node:fs/promises";
-import { listInside, openInside, PoolFileError, readInside } from "../../src/results/pool-file.ts";
+import { mkdir, readdir, readFile, rename, stat, symlink, truncate } from "node:fs/promises";
+import {
+  createInside,
+  listInside,
+  openInside,
+  PoolFileError,
+  readInside,
+} from "../../src/results/pool-file.ts";
 import { makeFifo, TemporaryPool } from "./temporary-pool.ts";
 
 const maxBytes = 1000;
@@ -91,4 +97,40 @@ test("a listing has the regular files of the folder by name, links and FIFOs apa
     others: ["fifo", "link"],
   });
   expect(await listInside(pool.directory, "none")).toEqual({ files: [], others: [] });
+});
+
+test("a new file is for this user only, in a folder that is there", async () => {
+  await using pool = await TemporaryPool.make({ "x/old": "" });
+  await createInside(pool.directory, "x/new", Buffer.from("new"));
+  await createInside(pool.directory, "top", Buffer.from("top"));
+  expect(await readFile(pool.path("x/new"), "utf8")).toBe("new");
+  expect(await readFile(pool.path("top"), "utf8")).toBe("top");
+  expect((await stat(pool.path("x/new"))).mode & 0o777).toBe(0o600);
+});
+
+test.each([
+  "none/new",
+  "../outside/new",
+  "link/new",
+  "taken",
+  "dangling",
+  "trap",
+  "folder",
+  "",
+  ".",
+  "..",
+  "new/",
+  "x/..",
+])("no new file is made as %j", async (name) => {
+  await using pool = await TemporaryPool.make({ taken: "mine", "x/old": "" });
+  await symlink(pool.outside, pool.path("link"));
+  await symlink(`${pool.outside}/new`, pool.path("dangling"));
+  await mkdir(pool.path("folder"));
+  await makeFifo(pool.path("trap"));
+  const names = async () => (await readdir(pool.directory, { recursive: true })).sort();
+  const before = await names();
+  await expect(createInside(pool.directory, name, Buffer.from("new"))).rejects.toThrow(PoolFileError);
+  expect(await names()).toEqual(before);
+  expect(await readdir(pool.outside)).toEqual(["secret"]);
+  expect(await readFile(pool.path("taken"), "utf8")).toBe("mine");
 });

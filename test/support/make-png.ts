@@ -96,7 +96,9 @@ function textured(texture: (typeof textures)[number], length: number, line: numb
     gradient: (at: number) => (at + line) & 0xff,
     noise: () => dice(256),
   }[texture];
-  return Buffer.from(Array.from({ length }, (_, at) => value(at)));
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) bytes[at] = value(at);
+  return bytes;
 }
 
 function uint32(value: number): Buffer {
