@@ -1,7 +1,7 @@
 // One file of the pool as an artefact of a job (protocol 7, uploads).
 import type { Settings } from "../config/settings.ts";
 import type { Context } from "../context.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, UnreadablePartError } from "../errors.ts";
 import type { FormPart, WebUi } from "../webui/web-ui.ts";
 import { openInside, type PoolFile } from "./pool-file.ts";
 
@@ -55,6 +55,12 @@ export function fieldParts(fields: Readonly<Record<string, string>>): FormPart[]
 /** The server gave the job up: it will take no further artefact. */
 export function isJobGivenUp(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404 && error.message.includes("No worker assigned");
+}
+
+/** Further files would only use up their tries: the server is away, or takes nothing for this job. */
+export function isFurtherInVain(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return isJobGivenUp(error) || (!error.isFinal && !(error.cause instanceof UnreadablePartError));
 }
 
 function filePart(fileName: string, { handle, sizeBytes }: PoolFile): FormPart {

@@ -1,8 +1,7 @@
 // What is uploaded at the end of a job: logs of the tests, assets, and the logs of the job itself (protocol 8.1
 // step 3). Regular files of the pool only.
 import type { Context } from "../context.ts";
-import { ApiError } from "../errors.ts";
-import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
+import { isFurtherInVain, type UploadTarget, uploadFile } from "./artefact.ts";
 import { uploadAsset } from "./asset-upload.ts";
 import { isOtherLog, isVideo, lastLogs, otherLogs } from "./job-log-names.ts";
 import { Lanes } from "./lanes.ts";
@@ -52,7 +51,7 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   const ulogsThenAssets = async () =>
     (await uploadAll("ulogs", ulogs)) && (await uploadAll("assets", assets, new Lanes(1)));
   const others = Promise.all([ulogsThenAssets(), uploadAll("logs", logs)]);
-  const isOver = () => failures.some(({ error }) => isInVain(error));
+  const isOver = () => failures.some(({ error }) => isFurtherInVain(error));
 
   await Promise.race([begin.done, others]);
   if (isOver()) return failures;
@@ -68,11 +67,6 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
     for (const { key } of last) options.noteDelivered(key);
     return failures;
   }
-}
-
-/** Further files would only use up their tries. */
-function isInVain(error: Error): boolean {
-  return isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal);
 }
 
 /** `done` resolves when `step` has been called so many times. */

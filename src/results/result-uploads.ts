@@ -1,8 +1,8 @@
 // Uploads of what the results refer to: pictures with their thumbnails, texts, audio (protocol 7). Knows what the
 // server has confirmed; what failed stays wanted.
 import type { Context } from "../context.ts";
-import { ApiError, errorText } from "../errors.ts";
-import { isJobGivenUp, type UploadTarget, uploadFile } from "./artefact.ts";
+import { errorText } from "../errors.ts";
+import { isFurtherInVain, type UploadTarget, uploadFile } from "./artefact.ts";
 import { Lanes } from "./lanes.ts";
 import { type PictureSource, picturesAsTheyAre } from "./picture-source.ts";
 import { PoolFileError } from "./pool-file.ts";
@@ -132,7 +132,7 @@ export class ResultUploads {
       context.log.error(`Error uploading ${file.name}: ${errorText(error)}`);
       failures.push({ name: file.name, error: error instanceof Error ? error : new Error(String(error)) });
       // Where the server is away, or does not take anything for this job, each further file would only use up its tries.
-      if (isJobGivenUp(error) || (error instanceof ApiError && !error.isFinal)) over.abort();
+      if (isFurtherInVain(error)) over.abort();
     }
   }
 
