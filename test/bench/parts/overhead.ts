@@ -2,6 +2,7 @@
 // for a job without a VM and without a cache; and how much of that the server's own answers take.
 import { installDistribution, jobSettings } from "../../e2e/jobs.ts";
 import type { OpenqaServer } from "../../e2e/server.ts";
+import { until } from "../../e2e/until.ts";
 import type { Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
 import { median } from "../statistics.ts";
@@ -27,6 +28,7 @@ interface Overhead {
 
 /** What may come on top of the server's own answers. */
 const addedLimitMs = 100;
+const logLimitMs = 10_000;
 
 export const part: BenchPart = {
   name: "overhead",
@@ -62,10 +64,13 @@ async function overheadOf(
   tap: WebsocketTap,
 ): Promise<Overhead> {
   const ran = await isotovideoSpan(worker);
+  // The job is done a moment before that is answered, and logged.
+  const answered = await until(`set_done of job ${job} is answered`, logLimitMs, async () =>
+    (await requestsOf(server, job)).find(({ isLast }) => isLast),
+  );
   const requests = await requestsOf(server, job);
-  const answered = requests.find(({ isLast }) => isLast)?.to ?? Number.NaN;
   const before = { from: tap.grabTime(job), to: ran.from };
-  const after = { from: ran.to, to: answered };
+  const after = { from: ran.to, to: answered.to };
   return {
     before: before.to - before.from,
     after: after.to - after.from,
