@@ -8,6 +8,9 @@ import { type PngChunk, writeChunks } from "./png-chunks.ts";
 
 const deflated = promisify<Uint8Array, { level: number; chunkSize: number }, Buffer>(deflate);
 const bestLevel = 9;
+/** Rows above this take seconds at the best level; most is won at this one. */
+const hugeRowsBytes = 16 * 1024 * 1024;
+const hugeRowsLevel = 6;
 const outputPieceBytes = 1024 * 1024;
 
 const colourTypes = { gray: 0, rgb: 2, palette: 3, rgba: 6 } as const;
@@ -79,7 +82,8 @@ function sampleOf(pixels: Pixels): Pixels {
 }
 
 async function pixelChunk(rows: Uint8Array): Promise<PngChunk> {
-  return { type: "IDAT", content: await deflated(rows, { level: bestLevel, chunkSize: outputPieceBytes }) };
+  const level = rows.length <= hugeRowsBytes ? bestLevel : hugeRowsLevel;
+  return { type: "IDAT", content: await deflated(rows, { level, chunkSize: outputPieceBytes }) };
 }
 
 function headerChunk({ width, height }: Pixels, depth: number, colourType: number): PngChunk {
