@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
-import { GrubMachine, showsMenu } from "../pictures/grub-screens.ts";
+import { GrubMachine, showsMenu } from "../pictures/grub-machine.ts";
 import { PictureFeed } from "../pictures/picture-feed.ts";
 import { type PictureSet, pictureSets } from "../pictures/picture-set.ts";
 import { median } from "../statistics.ts";

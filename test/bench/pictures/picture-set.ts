@@ -32,8 +32,12 @@ const makers: Readonly<Record<PictureKind, { make: (folder: string) => Promise<s
   };
 const kinds = ["desktop", "textmode"] as const;
 
-/** Own sets first. What is missing is made, which takes half a minute and installs a browser. */
+/**
+ * Own sets first. What is missing is made, which takes half a minute and installs a browser; QEMU and what the other parts
+ * of the benchmark need as well is installed before.
+ */
 export async function pictureSets(note: (line: string) => void): Promise<PictureSet[]> {
+  await run([installer("../../e2e/install.sh")]);
   const sets: PictureSet[] = [];
   for (const kind of kinds) sets.push(await readSet(kind, "own", await ownFolder(kind, note)));
   const given = process.env[givenVariable];
@@ -74,7 +78,7 @@ async function ownFolder(kind: PictureKind, note: (line: string) => void): Promi
 
 /** A browser's pictures of local pages, without a network. */
 async function takeDesktops(folder: string): Promise<string[]> {
-  await run([fileURLToPath(new URL("../install.sh", import.meta.url))]);
+  await run([installer("../install.sh")]);
   const flags = [
     "--no-sandbox",
     "--hide-scrollbars",
@@ -92,4 +96,8 @@ async function takeDesktops(folder: string): Promise<string[]> {
     taken.push(picture);
   }
   return taken;
+}
+
+function installer(script: string): string {
+  return fileURLToPath(new URL(script, import.meta.url));
 }
