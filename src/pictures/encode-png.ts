@@ -1,17 +1,19 @@
 // Pixels to the smallest PNG that little effort brings. Whether it is right is for others to find out.
 import { promisify } from "node:util";
-import { deflate } from "node:zlib";
+import { constants, deflate, type ZlibOptions } from "node:zlib";
 import { filteredRows, plainRows } from "./filtered-rows.ts";
 import { bitsPerPixel, type IndexedPicture, indexedPicture, packedRows } from "./indexed-rows.ts";
 import type { Pixels } from "./pixels.ts";
 import { type PngChunk, writeChunks } from "./png-chunks.ts";
 
-const deflated = promisify<Uint8Array, { level: number; chunkSize: number }, Buffer>(deflate);
+const deflated = promisify<Uint8Array, ZlibOptions, Buffer>(deflate);
 const bestLevel = 9;
 /** Rows above this take seconds at the best level; most is won at this one. */
 const hugeRowsBytes = 16 * 1024 * 1024;
 const hugeRowsLevel = 6;
 const outputPieceBytes = 1024 * 1024;
+/** How zlib looks at rows. Drawn screens: many short repeats, not worth the bits that say how far back they are. */
+const { Z_FILTERED: fewColours, Z_DEFAULT_STRATEGY: manyColours } = constants;
 
 const colourTypes = { gray: 0, rgb: 2, palette: 3, rgba: 6 } as const;
 /** Thumbnails have fewer pixels: trying both ways costs next to nothing. */
@@ -40,14 +42,17 @@ async function withPalette(pixels: Pixels, { palette, indexes }: IndexedPicture)
     headerChunk(pixels, bits, colourTypes.palette),
     { type: "PLTE", content: Uint8Array.from(rgb) },
     ...(isOpaque ? [] : [{ type: "tRNS", content: Uint8Array.from(alpha) }]),
-    await pixelChunk(packedRows(indexes, pixels.width, bits)),
+    await pixelChunk(packedRows(indexes, pixels.width, bits), fewColours),
   ];
 }
 
 /** With a byte per pixel, grays need no palette. */
 async function withGrays(pixels: Pixels, { palette, indexes }: IndexedPicture): Promise<Chunks> {
   const grays = indexes.map((index) => (palette[index] ?? 0) & 0xff);
-  return [headerChunk(pixels, 8, colourTypes.gray), await pixelChunk(packedRows(grays, pixels.width, 8))];
+  return [
+    headerChunk(pixels, 8, colourTypes.gray),
+    await pixelChunk(packedRows(grays, pixels.width, 8), fewColours),
+  ];
 }
 
 function isGray(colour: number): boolean {
@@ -58,7 +63,7 @@ function isGray(colour: number): boolean {
 async function fullColour(pixels: Pixels): Promise<Chunks> {
   const isSmall = pixels.width * pixels.height <= smallPicturePixels;
   const ways = isSmall ? [plainRows, filteredRows] : [likelyBestRows(pixels)];
-  const tries = await Promise.all(ways.map((rowsOf) => pixelChunk(rowsOf(pixels))));
+  const tries = await Promise.all(ways.map((rowsOf) => pixelChunk(rowsOf(pixels), manyColours)));
   const smallest = tries.reduce((best, each) => (each.content.length < best.content.length ? each : best));
   const colourType = pixels.channels === 4 ? colourTypes.rgba : colourTypes.rgb;
   return [headerChunk(pixels, 8, colourType), smallest];
@@ -81,9 +86,9 @@ function sampleOf(pixels: Pixels): Pixels {
   return { ...pixels, bytes, height: bytes.length / (pixels.width * pixels.channels) };
 }
 
-async function pixelChunk(rows: Uint8Array): Promise<PngChunk> {
+async function pixelChunk(rows: Uint8Array, strategy: number): Promise<PngChunk> {
   const level = rows.length <= hugeRowsBytes ? bestLevel : hugeRowsLevel;
-  return { type: "IDAT", content: await deflated(rows, { level, chunkSize: outputPieceBytes }) };
+  return { type: "IDAT", content: await deflated(rows, { level, strategy, chunkSize: outputPieceBytes }) };
 }
 
 function headerChunk({ width, height }: Pixels, depth: number, colourType: number): PngChunk {
