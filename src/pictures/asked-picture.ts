@@ -1,8 +1,8 @@
 // A picture that was ordered from the optimiser, as the file was then, and what has come of it.
 import type { PoolFile } from "../results/pool-file.ts";
-import { removeCopy } from "./copies.ts";
+
 import type { PictureAnswer } from "./picture-messages.ts";
-import type { OrderedPicture, PictureOrder } from "./picture-optimiser.ts";
+import type { OrderedPicture } from "./picture-optimiser.ts";
 
 export type SeenFile = Pick<PoolFile, "version" | "inode" | "sizeBytes">;
 
@@ -16,18 +16,14 @@ export class AskedPicture {
 
   constructor(
     private readonly seen: SeenFile,
-    private readonly order: PictureOrder,
+    /** Path in the pool. */
+    readonly copy: string,
     private readonly ordered: OrderedPicture,
   ) {
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.verdict = promise;
     this.decide = resolve;
     void ordered.answer.then((answer) => resolve(answer?.outcome === "smaller" ? answer : "as it is"));
-  }
-
-  /** Path in the pool. */
-  get copy(): string {
-    return this.order.copy;
   }
 
   /** Whether the file is still the one that it was. */
@@ -46,10 +42,9 @@ export class AskedPicture {
     this.ordered.drop();
   }
 
-  /** As soon as it is there. */
-  async removeCopy(): Promise<void> {
-    const answer = await this.ordered.answer;
-    if (answer?.outcome === "smaller") await removeCopy(this.order.pool, this.copy);
+  /** Resolves when the optimiser is through with it: whether there is a copy. */
+  async hasCopy(): Promise<boolean> {
+    return (await this.ordered.answer)?.outcome === "smaller";
   }
 }
 

@@ -7,7 +7,7 @@ import { Lanes } from "../results/lanes.ts";
 import type { PictureSource } from "../results/picture-source.ts";
 import { openInside, PoolFileError } from "../results/pool-file.ts";
 import { AskedPicture, isSameFile, type SeenFile } from "./asked-picture.ts";
-import { emptyCopies, newCopy, removeCopies } from "./copies.ts";
+import { Copies } from "./copies.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
 import type { PictureAnswer } from "./picture-messages.ts";
 import type { Optimises } from "./picture-optimiser.ts";
@@ -44,10 +44,10 @@ export class JobPictures implements PictureSource {
 
   private constructor(
     private readonly options: JobPicturesOptions,
+    private readonly copies: Copies,
     private readonly log: Logger,
   ) {
     this.patience = new Patience(options, () => this.hurryUp());
-
     const { poolDirectory, isNewJob } = options;
     const onPicture = (inPool: string) => void this.ask(inPool, { isWanted: false });
     void watchPictures({ poolDirectory, isNewJob, onPicture }, { log, signal: this.watching.signal });
@@ -56,8 +56,7 @@ export class JobPictures implements PictureSource {
   /** From now on, until `end`, pictures of the pool are optimised. Undefined: they cannot be, the log says why. */
   static async begin(options: JobPicturesOptions, log: Logger): Promise<JobPictures | undefined> {
     try {
-      await emptyCopies(options.poolDirectory);
-      return new JobPictures(options, log);
+      return new JobPictures(options, await Copies.make(options.poolDirectory), log);
     } catch (error) {
       log.warn(`Pictures go out as they are: no place for smaller ones in the pool: ${errorText(error)}`);
       return undefined;
@@ -66,8 +65,10 @@ export class JobPictures implements PictureSource {
 
   async smallest(inPool: string, signal: AbortSignal): Promise<string> {
     for (let tries = 0; tries < maxTries; tries++) {
-      const asked = await this.ask(inPool, { isWanted: true });
+      const known = tries === 0 ? this.asked.get(inPool) : undefined;
+      const asked = known ?? (await this.ask(inPool, { isWanted: true }));
       if (!asked) return inPool;
+      asked.want();
       const verdict = await abortable(asked.verdict, signal);
       if (verdict === "late") this.late.add(inPool);
       if (verdict === "late" || verdict === "as it is") return inPool;
@@ -77,13 +78,13 @@ export class JobPictures implements PictureSource {
   }
 
   uploaded(inPool: string): void {
-    this.removeCopy(this.asked.get(inPool));
+    const asked = this.asked.get(inPool);
+    if (asked) void this.removeCopy(asked);
   }
 
   /** There will be no more pictures, and the time to wait for those that there are begins. */
   isotovideoEnded(): void {
     this.watching.abort();
-
     this.patience.begin(this.unansweredCount);
   }
 
@@ -91,16 +92,14 @@ export class JobPictures implements PictureSource {
   async end(): Promise<void> {
     if (this.hasEnded) return;
     this.hasEnded = true;
-
     this.patience[Symbol.dispose]();
-
     this.hurryUp();
     const { count, bytesBefore, bytesAfter } = this.made;
     if (this.late.size > 0)
       this.log.info(`Pictures that went out as they are, for lack of time at the end: ${this.late.size}`);
     if (count > 0) this.log.debug(`Pictures made smaller: ${count}, ${bytesBefore} to ${bytesAfter} bytes`);
     // One that is being made may come too late for this: the next job empties the folder.
-    await removeCopies(this.options.poolDirectory).catch((error) => this.complain(error));
+    await this.copies.remove().catch((error) => this.complain(error));
   }
 
   /** Whoever waits gets what is ready. */
@@ -115,21 +114,19 @@ export class JobPictures implements PictureSource {
     const seen = await this.look(inPool);
     if (seen === undefined || seen.sizeBytes < minPictureBytes) return undefined;
     const before = this.asked.get(inPool);
-    if (before?.isOf(seen)) {
-      if (isWanted) before.want();
-      return before;
+    if (before?.isOf(seen)) return before;
+    if (before) {
+      before.giveUp("changed");
+      void this.removeCopy(before);
     }
-    before?.giveUp("changed");
-    this.removeCopy(before);
     if (this.isHurried && isWanted) this.late.add(inPool);
     if (this.isHurried || (!before && this.asked.size >= maxPictures)) return undefined;
-    const order = { pool: this.options.poolDirectory, name: inPool, copy: newCopy() };
+    const copy = this.copies.newCopy();
+    const order = { pool: this.options.poolDirectory, name: inPool, copy };
     const ordered = this.options.optimiser.optimise(order, { isWanted });
-
     this.countUnanswered(1);
     void ordered.answer.then((answer) => this.note(answer));
-
-    const asked = new AskedPicture(seen, order, ordered);
+    const asked = new AskedPicture(seen, copy, ordered);
     this.asked.set(inPool, asked);
     return asked;
   }
@@ -141,7 +138,6 @@ export class JobPictures implements PictureSource {
 
   private note(answer: PictureAnswer | undefined): void {
     this.countUnanswered(-1);
-
     if (answer?.outcome === "smaller") {
       this.made.count++;
       this.made.bytesBefore += answer.bytesBefore;
@@ -163,8 +159,10 @@ export class JobPictures implements PictureSource {
     });
   }
 
-  private removeCopy(asked: AskedPicture | undefined): void {
-    void asked?.removeCopy().catch((error) => this.complain(error));
+  private async removeCopy(asked: AskedPicture): Promise<void> {
+    // At the end all go together.
+    if (!(await asked.hasCopy()) || this.hasEnded) return;
+    await this.copies.removeCopy(asked.copy).catch((error) => this.complain(error));
   }
 
   private complain(error: unknown): void {

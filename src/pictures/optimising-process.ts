@@ -11,7 +11,7 @@ const endGraceMs = 1000;
 const lastWordsMs = 500;
 const maxLineChars = 64 * 1024;
 /** Of what it complained about, only the end is kept. */
-const maxErrorChars = 2000;
+const maxErrorChars = 500;
 
 export interface OptimisingProcessOptions {
   readonly command: readonly string[];
@@ -87,7 +87,8 @@ export class OptimisingProcess {
     const { signalCode, exitCode } = this.child;
     const how =
       this.killedBecause ?? (signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`);
-    const errors = this.errors.trim();
+    // For a line of a log.
+    const errors = this.errors.replaceAll(/\s+/g, " ").trim();
     return errors === "" ? how : `${how}: ${errors}`;
   }
 
