@@ -41,7 +41,9 @@ async function main(argv: readonly string[]): Promise<number> {
 async function list({ parts }: BenchCommand): Promise<number> {
   const loaded = await Promise.all(parts.map(loadPart));
   for (const { name, title, minutes } of loaded)
-    console.log(`${name.padEnd(12)} ${String(minutes).padStart(3)} min  ${title}`);
+    console.log(`${name.padEnd(12)} ${String(minutes).padStart(4)} min  ${title}`);
+  const sum = loaded.reduce((minutes, part) => minutes + part.minutes, 0);
+  console.log(`together     ${String(sum).padStart(4)} min  on two cores, with 5 rounds`);
   return exitCode.done;
 }
 

@@ -87,7 +87,8 @@ function rowSvg({ y, label, ratio }: Row, { x }: Scale): string {
   const parts = [
     `<text x="${left - 10}" y="${y + baseline}" text-anchor="end">${escapeXml(label)}</text>`,
     `<rect x="${from}" y="${barTop}" width="${round(to - from)}" height="${barHeight}" fill="${colour}"/>`,
-    `<text x="${right + 14}" y="${y + baseline}">${ratioText(ratio.value)}  ${aimText(ratio)}</text>`,
+    `<text x="${right + 44}" y="${y + baseline}" text-anchor="end">${ratioText(ratio.value)}</text>`,
+    `<text x="${right + 56}" y="${y + baseline}">${aimText(ratio)}</text>`,
   ];
   if (ratio.aim) {
     const at = x(ratio.aim.ratio);

@@ -3,8 +3,8 @@ import { installDistribution, jobSettings } from "../../e2e/jobs.ts";
 import type { OpenqaServer } from "../../e2e/server.ts";
 import type { Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
-import { cpuMs } from "../process-figures.ts";
-import { installWrapper, isotovideoCpuMs } from "../timing.ts";
+import { sideCpuMs } from "../side-use.ts";
+import { installWrapper } from "../timing.ts";
 import { inTurn, passJobs, withBothWorkers } from "../two-sides.ts";
 import { withServer } from "../with-server.ts";
 
@@ -32,7 +32,7 @@ async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Pr
         const jobs = round === 0 ? 1 : jobsPerSample;
         note(`${jobs} jobs of ${side}, round ${round} of ${rounds}`);
         const settings = { ...jobSettings("quick", side), ISOTOVIDEO: isotovideo };
-        return await cpuMsPerJob(workers[side], jobs, () => passJobs(server, settings, jobs));
+        return await cpuMsPerJob(server, workers[side], jobs, () => passJobs(server, settings, jobs));
       }),
   );
   return [
@@ -46,16 +46,14 @@ async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Pr
   ];
 }
 
-async function cpuMsPerJob(worker: Worker, jobs: number, run: () => Promise<void>): Promise<number> {
-  const before = await ownCpuMs(worker);
+async function cpuMsPerJob(
+  server: OpenqaServer,
+  worker: Worker,
+  jobs: number,
+  run: () => Promise<void>,
+): Promise<number> {
+  const before = await sideCpuMs(server, worker);
   await run();
   await Bun.sleep(settleMs);
-  return ((await ownCpuMs(worker)) - before) / jobs;
-}
-
-/** Of all processes that the worker side has had so far, those that it has waited for included, without isotovideo's. */
-async function ownCpuMs(worker: Worker): Promise<number> {
-  const times = await Promise.all((await worker.processes()).map(({ pid }) => cpuMs(pid)));
-  const all = times.reduce((sum, { own, ofChildren }) => sum + own + ofChildren, 0);
-  return all - (await isotovideoCpuMs(worker));
+  return ((await sideCpuMs(server, worker)) - before) / jobs;
 }
