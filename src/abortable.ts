@@ -15,6 +15,14 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
+/** As `Promise.all`, but settles when all of them have: nothing goes on afterwards. */
+export async function allEnded<const T extends readonly unknown[]>(
+  works: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(works);
+  return await Promise.all(works);
+}
+
 /** Does work whose signal is aborted for the same reason as another one, but `graceMs` later. */
 export async function outliving<T>(
   signal: AbortSignal,

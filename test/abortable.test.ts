@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { abortable, outliving } from "../src/abortable.ts";
+import { abortable, allEnded, outliving } from "../src/abortable.ts";
 
 const never = new Promise<never>(() => {});
 
@@ -22,6 +22,14 @@ describe("work that cannot be aborted", () => {
     reject(new Error("late"));
     await expect(promise).rejects.toThrow("late");
   });
+});
+
+test("of several works, none goes on when the first failure is told", async () => {
+  const order: string[] = [];
+  const slow = Bun.sleep(5).then(() => order.push("slow"));
+  await expect(allEnded([Promise.reject(new Error("broken")), slow])).rejects.toThrow("broken");
+  expect(order).toEqual(["slow"]);
+  expect(await allEnded([1, Promise.resolve("two")])).toEqual([1, "two"]);
 });
 
 describe("work that outlives an abort", () => {

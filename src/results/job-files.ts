@@ -1,5 +1,6 @@
 // What is uploaded at the end of a job: logs of the tests, assets, and the logs of the job itself (protocol 8.1
 // step 3). Regular files of the pool only.
+import { allEnded } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { isFurtherInVain, type UploadTarget, uploadFile } from "./artefact.ts";
 import { uploadAsset } from "./asset-upload.ts";
@@ -50,22 +51,27 @@ export async function uploadJobFiles(options: JobFilesOptions, context: Context)
   // Assets one at a time: each is sent in chunks that fill the line by themselves.
   const ulogsThenAssets = async () =>
     (await uploadAll("ulogs", ulogs)) && (await uploadAll("assets", assets, new Lanes(1)));
-  const others = Promise.all([ulogsThenAssets(), uploadAll("logs", logs)]);
+  const others = allEnded([ulogsThenAssets(), uploadAll("logs", logs)]);
   const isOver = () => failures.some(({ error }) => isFurtherInVain(error));
 
-  await Promise.race([begin.done, others]);
-  if (isOver()) return failures;
-  for (const { name, key } of last) if (!options.isDelivered(key)) await options.announce(name);
-  const silent = { ...options, announce: async () => {}, onBegun: () => {}, noteDelivered: () => {} };
-  for (let pass = 1; ; pass++) {
-    const lines = options.lineCount();
-    const failure = await uploadGroup(last, lanes, silent, context);
-    await others;
+  try {
+    await Promise.race([begin.done, others]);
     if (isOver()) return failures;
-    if (options.lineCount() !== lines && pass < maxPasses) continue;
-    if (failure) return [...failures, { group: "logs", ...failure }];
-    for (const { key } of last) options.noteDelivered(key);
-    return failures;
+    for (const { name, key } of last) if (!options.isDelivered(key)) await options.announce(name);
+    const silent = { ...options, announce: async () => {}, onBegun: () => {}, noteDelivered: () => {} };
+    for (let pass = 1; ; pass++) {
+      const lines = options.lineCount();
+      const failure = await uploadGroup(last, lanes, silent, context);
+      await others;
+      if (isOver()) return failures;
+      if (options.lineCount() !== lines && pass < maxPasses) continue;
+      if (failure) return [...failures, { group: "logs", ...failure }];
+      for (const { key } of last) options.noteDelivered(key);
+      return failures;
+    }
+  } finally {
+    // What they read may be moved to the spool next.
+    await others;
   }
 }
 

@@ -1,5 +1,5 @@
 // Tells the web UI about a job, from the start of isotovideo to the last post (protocol 7, 8.1 step 5).
-import { abortable } from "../abortable.ts";
+import { abortable, allEnded } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { ApiError } from "../errors.ts";
 import { nothingKnown, ResultUploads } from "./result-uploads.ts";
@@ -51,7 +51,7 @@ export class Reporter {
     if (post === undefined) return undefined;
     try {
       const certain = post.files.filter((file) => this.isCertainlyWanted(file));
-      const [known, failures] = await Promise.all([
+      const [known, failures] = await allEnded([
         this.posts.send(post, { remembered: false }, context),
         this.uploads.upload(certain, nothingKnown, context),
       ]);

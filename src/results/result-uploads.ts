@@ -1,5 +1,6 @@
 // Uploads of what the results refer to: pictures with their thumbnails, texts, audio (protocol 7). Knows what the
 // server has confirmed; what failed stays wanted.
+import { allEnded } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
 import { isFurtherInVain, type UploadTarget, uploadFile } from "./artefact.ts";
@@ -77,8 +78,7 @@ export class ResultUploads {
     for (const file of wanted) this.states.set(keyOf(file), "under way");
     const over = new AbortController();
     const batch = { context, waiting: AbortSignal.any([waiting, over.signal]), failures: [], over };
-    const results = await Promise.allSettled(wanted.map((file) => this.uploadWhenReady(file, batch)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await allEnded(wanted.map((file) => this.uploadWhenReady(file, batch)));
     return batch.failures;
   }
 

@@ -1,4 +1,5 @@
 // Uploads that belong together: the first that fails keeps those back that have not begun.
+import { allEnded } from "../abortable.ts";
 import type { Context } from "../context.ts";
 import type { Lanes } from "./lanes.ts";
 
@@ -46,7 +47,6 @@ export async function uploadGroup(
       log.error(`Error uploading ${name}: ${failure.error.message}`);
     }
   };
-  const results = await Promise.allSettled(uploads.map((each) => lanes.run(() => uploadOne(each))));
-  for (const result of results) if (result.status === "rejected") throw result.reason;
+  await allEnded(uploads.map((each) => lanes.run(() => uploadOne(each))));
   return failure;
 }

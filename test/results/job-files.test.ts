@@ -240,6 +240,22 @@ test("nothing more is sent once the server has given the job up", async () => {
   expect(namesOf(ui.requests).length).toBeLessThanOrEqual(2);
 });
 
+test("nothing goes on afterwards when the server has given the job up: the files may be moved then", async () => {
+  const order: string[] = [];
+  const returned = Promise.withResolvers<void>();
+  await using ui = new WebUiDouble(async (request) => {
+    if (fileOf(request).name === "1") return refusal(404, "No worker assigned");
+    await Promise.race([returned.promise, Bun.sleep(100)]);
+    order.push("answered");
+    return undefined;
+  });
+  await using pool = await TemporaryPool.make({ "ulogs/1": "1", serial0: "serial" });
+  await uploadJobFiles(optionsFor(ui, pool, { settings: oneAtATime }), recordingContext());
+  order.push("returned");
+  returned.resolve();
+  expect(order).toEqual(["answered", "returned"]);
+});
+
 test("links, FIFOs and folders are not uploaded, and nothing comes from a folder that is a link", async () => {
   await using ui = new WebUiDouble();
   await using pool = await TemporaryPool.make({ "ulogs/good": "", "video.d/x": "" });

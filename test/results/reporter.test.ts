@@ -196,6 +196,26 @@ test("texts of a job that nobody has reported before go up beside its last post"
   expect(ui.uploads).toEqual(["a.txt image=0 thumb=0"]);
 });
 
+test("nothing goes on when a refused last post has ended it all", async () => {
+  const order: string[] = [];
+  const returned = Promise.withResolvers<void>();
+  await using ui = new WebUiDouble(async (request) => {
+    if (request.path.endsWith("/status")) return refusal(400, "no");
+    await Promise.race([returned.promise, Bun.sleep(100)]);
+    order.push("uploaded");
+    return undefined;
+  });
+  await using pool = await TemporaryPool.make({
+    ...testOrder,
+    ...result("boot", { text: "a.txt" }),
+    "testresults/a.txt": "a",
+  });
+  expect(await reporterFor(ui, pool).finish(recordingContext())).toMatchObject({ error: { status: 400 } });
+  order.push("returned");
+  returned.resolve();
+  expect(order).toEqual(["uploaded", "returned"]);
+});
+
 test("the same picture under two names goes up once", async () => {
   await using ui = new WebUiDouble();
   const same = { "testresults/a.png": "same", "testresults/b.png": "same" };
