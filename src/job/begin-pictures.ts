@@ -8,13 +8,13 @@ import { hostSettings } from "./set-up/job-settings.ts";
 const falseValues: ReadonlySet<string | undefined> = new Set(["", "0"]);
 
 /** Of a job whose isotovideo runs. Undefined: its pictures go out as they are. */
-export async function beginPictures(
+export function beginPictures(
   { job, settings, webUi, optimiser, stop }: JobInput,
   { isNewJob }: { readonly isNewJob: boolean },
   log: Logger,
-): Promise<JobPictures | undefined> {
+): JobPictures | undefined {
   if (falseValues.has(hostSettings(job, settings, webUi)["OPTIMIZE_IMAGES"])) return undefined;
   const { poolDirectory, own } = settings;
   const { endDelayMs } = own.pictures;
-  return await JobPictures.begin({ poolDirectory, isNewJob, optimiser, endDelayMs, stop }, log);
+  return new JobPictures({ poolDirectory, isNewJob, optimiser, endDelayMs, stop }, log);
 }

@@ -84,7 +84,7 @@ export async function report(
   input.entered("running");
   input.hasStarted({ ...job.received, URL: record.state.run?.commandServerUrl });
   keepDeveloper(audience, record);
-  const pictures = await beginPictures(input, { isNewJob: !progress.isAdopted }, context.log);
+  const pictures = beginPictures(input, { isNewJob: !progress.isAdopted }, context.log);
   if (pictures) {
     progress.pictures = pictures;
     progress.held.defer(() => pictures.end());

@@ -34,6 +34,8 @@ export class JobPictures implements PictureSource {
   private readonly asked = new Map<string, AskedPicture>();
   private readonly looks = new Lanes(parallelLooks);
   private readonly watching = new AbortController();
+  /** Undefined: there is no place for them. */
+  private readonly copies: Promise<Copies | undefined>;
   /** That could not be waited for. */
   private readonly late = new Set<string>();
   private readonly made = { count: 0, bytesBefore: 0, bytesAfter: 0 };
@@ -42,25 +44,19 @@ export class JobPictures implements PictureSource {
   private isHurried = false;
   private hasEnded = false;
 
-  private constructor(
+  /** From now on, until `end`, pictures of the pool are optimised. */
+  constructor(
     private readonly options: JobPicturesOptions,
-    private readonly copies: Copies,
     private readonly log: Logger,
   ) {
-    this.patience = new Patience(options, () => this.hurryUp());
     const { poolDirectory, isNewJob } = options;
-    const onPicture = (inPool: string) => void this.ask(inPool, { isWanted: false });
-    void watchPictures({ poolDirectory, isNewJob, onPicture }, { log, signal: this.watching.signal });
-  }
-
-  /** From now on, until `end`, pictures of the pool are optimised. Undefined: they cannot be, the log says why. */
-  static async begin(options: JobPicturesOptions, log: Logger): Promise<JobPictures | undefined> {
-    try {
-      return new JobPictures(options, await Copies.make(options.poolDirectory), log);
-    } catch (error) {
+    this.patience = new Patience(options, () => this.hurryUp());
+    this.copies = Copies.make(poolDirectory).catch((error) => {
       log.warn(`Pictures go out as they are: no place for smaller ones in the pool: ${errorText(error)}`);
       return undefined;
-    }
+    });
+    const onPicture = (inPool: string) => void this.ask(inPool, { isWanted: false });
+    void watchPictures({ poolDirectory, isNewJob, onPicture }, { log, signal: this.watching.signal });
   }
 
   async smallest(inPool: string, signal: AbortSignal): Promise<string> {
@@ -99,7 +95,8 @@ export class JobPictures implements PictureSource {
       this.log.info(`Pictures that went out as they are, for lack of time at the end: ${this.late.size}`);
     if (count > 0) this.log.debug(`Pictures made smaller: ${count}, ${bytesBefore} to ${bytesAfter} bytes`);
     // One that is being made may come too late for this: the next job empties the folder.
-    await this.copies.remove().catch((error) => this.complain(error));
+    const copies = await this.copies;
+    await copies?.remove().catch((error) => this.complain(error));
   }
 
   /** Whoever waits gets what is ready. */
@@ -111,8 +108,8 @@ export class JobPictures implements PictureSource {
 
   /** Once for each version of a picture. Undefined: it goes out as it is. */
   private async ask(inPool: string, { isWanted }: { isWanted: boolean }): Promise<AskedPicture | undefined> {
-    const seen = await this.look(inPool);
-    if (seen === undefined || seen.sizeBytes < minPictureBytes) return undefined;
+    const [copies, seen] = await Promise.all([this.copies, this.look(inPool)]);
+    if (copies === undefined || seen === undefined || seen.sizeBytes < minPictureBytes) return undefined;
     const before = this.asked.get(inPool);
     if (before?.isOf(seen)) return before;
     if (before) {
@@ -121,7 +118,7 @@ export class JobPictures implements PictureSource {
     }
     if (this.isHurried && isWanted) this.late.add(inPool);
     if (this.isHurried || (!before && this.asked.size >= maxPictures)) return undefined;
-    const copy = this.copies.newCopy();
+    const copy = copies.newCopy();
     const order = { pool: this.options.poolDirectory, name: inPool, copy };
     const ordered = this.options.optimiser.optimise(order, { isWanted });
     this.countUnanswered(1);
@@ -161,8 +158,9 @@ export class JobPictures implements PictureSource {
 
   private async removeCopy(asked: AskedPicture): Promise<void> {
     // At the end all go together.
-    if (!(await asked.hasCopy()) || this.hasEnded) return;
-    await this.copies.removeCopy(asked.copy).catch((error) => this.complain(error));
+    const [copies, isThere] = await Promise.all([this.copies, asked.hasCopy()]);
+    if (!isThere || this.hasEnded) return;
+    await copies?.removeCopy(asked.copy).catch((error) => this.complain(error));
   }
 
   private complain(error: unknown): void {

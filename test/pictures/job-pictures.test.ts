@@ -41,8 +41,7 @@ class PlayedJob implements AsyncDisposable {
       optimiser,
       stop: stopping.signal,
     };
-    const pictures = await JobPictures.begin({ ...usual, ...options }, parts.context.log);
-    if (!pictures) throw new Error(parts.context.lines.join("\n"));
+    const pictures = new JobPictures({ ...usual, ...options }, parts.context.log);
     return new PlayedJob(pool, pictures, parts);
   }
 
@@ -245,7 +244,11 @@ test("an upload that is aborted waits no longer; the picture goes on being optim
 });
 
 test("what an earlier job has left in the folder of copies is gone, a link in its place is not followed", async () => {
-  await using pool = await TemporaryPool.make({ ".openqa-worker/job.json": {}, "kept/file": "" });
+  await using pool = await TemporaryPool.make({
+    ".openqa-worker/job.json": {},
+    "kept/file": "",
+    [png]: big("a"),
+  });
   const folder = pool.path(".openqa-worker/pictures");
   const begin = async () => {
     const options = {
@@ -255,9 +258,12 @@ test("what an earlier job has left in the folder of copies is gone, a link in it
       isNewJob: true,
       stop: never,
     };
-    const pictures = await JobPictures.begin(options, recordingContext().log);
+    const pictures = new JobPictures(options, recordingContext().log);
+    const smallest = pictures.smallest(png, never);
+    await options.optimiser.of(png);
     const names = await readdir(folder);
-    await pictures?.end();
+    await pictures.end();
+    await smallest;
     return names;
   };
   await pool.write({ ".openqa-worker/pictures/1.png": "left" });
@@ -269,7 +275,7 @@ test("what an earlier job has left in the folder of copies is gone, a link in it
 });
 
 test("without a place for copies all go up as they are, and the log says so", async () => {
-  await using pool = await TemporaryPool.make();
+  await using pool = await TemporaryPool.make({ [png]: big("a") });
   await symlink(pool.outside, pool.path(".openqa-worker"));
   const context = recordingContext();
   const options = {
@@ -279,7 +285,10 @@ test("without a place for copies all go up as they are, and the log says so", as
     isNewJob: true,
     stop: never,
   };
-  expect(await JobPictures.begin(options, context.log)).toBeUndefined();
+  const pictures = new JobPictures(options, context.log);
+  expect(await pictures.smallest(png, never)).toBe(png);
+  await pictures.end();
+  expect(options.optimiser.orders).toEqual([]);
   expect(context.lines).toHaveLength(1);
   expect(context.lines[0]).toStartWith("warn Pictures go out as they are: no place for smaller ones");
   expect(await readdir(pool.outside)).toEqual(["secret"]);
@@ -300,7 +309,7 @@ test("a copy that is made too late for the end is gone with the next job", async
     endDelayMs: 0,
     stop: never,
   };
-  await (await JobPictures.begin(next, job.context.log))?.end();
+  await new JobPictures(next, job.context.log).end();
   expect(await readdir(job.pool.path(".openqa-worker"))).toEqual([]);
   await rm(job.pool.path("testresults"), { recursive: true });
 });
