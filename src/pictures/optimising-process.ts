@@ -7,6 +7,8 @@ import { type PictureAnswer, type PictureRequest, pictureAnswerSchema } from "./
 const processName = "openqa-worker";
 /** From the end of its input to KILL. */
 const endGraceMs = 1000;
+/** From KILL until it is left to itself: it hangs in the kernel. */
+const maxKillMs = 2000;
 /** For its last words, once it has ended. */
 const lastWordsMs = 500;
 const maxLineChars = 64 * 1024;
@@ -52,23 +54,20 @@ export class OptimisingProcess {
   }
 
   send(request: PictureRequest): void {
-    const { stdin } = this.child;
-    // One that does not hear has ended, which `ended` tells.
-    const unheard = () => {};
-    try {
-      stdin.write(`${JSON.stringify(request)}\n`);
-      void Promise.resolve(stdin.flush()).catch(unheard);
-    } catch {
-      unheard();
-    }
+    void this.tell(async ({ stdin }) => {
+      await stdin.write(`${JSON.stringify(request)}\n`);
+      await stdin.flush();
+    });
   }
 
-  /** Closes its input; should it not end by itself, it is killed. */
+  /** Closes its input; should it not end by itself, it is killed. Resolves when it is no more. */
   async end(): Promise<void> {
     this.isEnding = true;
     const timer = setTimeout(() => this.child.kill("SIGKILL"), endGraceMs);
-    await Promise.resolve(this.child.stdin.end()).catch(() => {});
-    await this.ended;
+    void this.tell(async ({ stdin }) => {
+      await stdin.end();
+    });
+    await Promise.race([this.ended, Bun.sleep(endGraceMs + maxKillMs)]);
     clearTimeout(timer);
   }
 
@@ -77,6 +76,11 @@ export class OptimisingProcess {
     this.isEnding = true;
     this.killedBecause ??= why;
     this.child.kill("SIGKILL");
+  }
+
+  /** One that does not hear has ended, or is about to: `ended` tells that. */
+  private async tell(how: (child: typeof this.child) => Promise<void>): Promise<void> {
+    await how(this.child).catch(() => {});
   }
 
   /** Something that it has left running may hold its output open. */
