@@ -109,11 +109,10 @@ class WatchedFolder implements AsyncDisposable {
   }
 
   private note(entry: string): void {
-    if (entry.endsWith(".png")) this.settled.note(entry);
-    else if (entry === thumbnailFolder && this.name === pictureFolder)
+    // Something in it is removed, maybe the last before it is itself: that has to be looked at.
+    this.settled.note(entry.endsWith(".png") ? entry : ".");
+    if (entry === thumbnailFolder && this.name === pictureFolder)
       void this.watchWithin(true).catch(this.gone.reject);
-    // Something in it is removed, or it is itself: that has to be looked at.
-    else this.settled.note(".");
   }
 
   /** The folder may be a new one by now. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { appendFile, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { watchPictures } from "../../src/pictures/watch-pictures.ts";
 import { makeFifo, TemporaryPool } from "../results/temporary-pool.ts";
 import { recordingContext } from "../results/web-ui-double.ts";
@@ -128,6 +128,18 @@ test("a folder that takes the place of another is watched like that", async () =
   await using watch = await PlayedWatch.of({ "testresults/old.png": "" });
   await watch.begun();
   await rm(watch.pool.path("testresults"), { recursive: true });
+  await watch.pool.write({ "testresults/a.png": "a", "testresults/.thumbs/a.png": "a" });
+  await watch.until("testresults/a.png", "testresults/.thumbs/a.png");
+});
+
+test("a folder that takes the place of one without pictures is watched like that", async () => {
+  await using watch = await PlayedWatch.of({ "testresults/.thumbs/old.png": "" });
+  await watch.begun();
+  const folder = watch.pool.path("testresults");
+  for (const name of await readdir(folder)) if (name !== ".thumbs") await rm(`${folder}/${name}`);
+  await rm(`${folder}/.thumbs/old.png`);
+  await watch.until("testresults/begun.png", "testresults/.thumbs/old.png");
+  await rm(folder, { recursive: true });
   await watch.pool.write({ "testresults/a.png": "a", "testresults/.thumbs/a.png": "a" });
   await watch.until("testresults/a.png", "testresults/.thumbs/a.png");
 });
