@@ -135,20 +135,18 @@ function ifNotStopped({ signals: { stop } }: StopRequests): (error: unknown) => 
   };
 }
 
-/** Wait after a slot has come to rest: others that do so at about the same time count as one. */
-const restDelayMs = 1000;
+/** Wait after a slot has come to rest: what comes back soon, as the next job of a busy slot does, is not given away. */
+const restDelayMs = 5000;
 
 /** To be called whenever a slot has nothing to do for now. */
 function restLater(log: Logger): () => void {
-  let isDue = false;
+  let timer: NodeJS.Timeout | undefined;
   const release = async () => {
-    isDue = false;
     await releaseCodePages().catch((error) => log.debug(`Unable to release memory: ${errorText(error)}`));
   };
   return () => {
-    if (isDue) return;
-    isDue = true;
-    setTimeout(() => void release(), restDelayMs);
+    clearTimeout(timer);
+    timer = setTimeout(() => void release(), restDelayMs);
   };
 }
 

@@ -1,8 +1,8 @@
 // How late the event loop of this process is: looked at by a timer, which there is only while somebody records.
 import { LagHistogram, type LagSummary } from "./lag-histogram.ts";
 
-/** Costs 5 to 10 s of CPU in an hour, nearly all of it for waking up. */
-const defaultIntervalMs = 50;
+/** Costs 3 to 5 s of CPU in an hour, nearly all of it for waking up. */
+const defaultIntervalMs = 100;
 const defaultBlockedMs = 1000;
 /** Of one block, so that even a machine that was halted for a day is soon counted. */
 const maxSamplesAtOnce = 1000;

@@ -1,6 +1,6 @@
 // A child subreaper becomes the parent of descendants whose own parent has ended. So it also has to take them away
 // when they end, which Bun does for the children that it started itself only.
-import { reap, setChildSubreaper } from "./libc.ts";
+import { childState, reap, setChildSubreaper } from "./libc.ts";
 import { isAlive } from "./process-entry.ts";
 import { listProcesses } from "./process-list.ts";
 
@@ -22,6 +22,11 @@ export function becomeSubreaper(): void {
   };
   const look = async () => {
     isLookDue = false;
+    // Mostly there is nothing to take away: the kernel says so at once, /proc has a file for each process of the host.
+    if (childState().endedPid === undefined) {
+      earlier = new Set();
+      return;
+    }
     const zombies = new Map<string, number>();
     for (const entry of await listProcesses())
       if (entry.parentPid === process.pid && !isAlive(entry))
