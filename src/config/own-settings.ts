@@ -27,7 +27,7 @@ const ranges: { readonly [T in keyof OwnSettings]: Readonly<Record<keyof OwnSett
   pictures: {
     parallel: { fallback: 2, min: 1, max: 64 },
     endDelayMs: delay(30_000, 0),
-    timeoutMs: delay(20_000),
+    timeoutMs: delay(60_000),
     idleMs: delay(30_000),
   },
   spool: {

@@ -99,7 +99,7 @@ test("without any file the defaults hold, with a line about it (field lesson 34)
       timeouts: { answerMs: 60_000, idleMs: 60_000, requestMs: 300_000, websocketMs: 20_000 },
       stop: { graceMs: 30_000, totalMs: 60_000 },
       report: { intervalMs: 10_000, watchedIntervalMs: 1000, parallelUploads: 4 },
-      pictures: { parallel: 2, endDelayMs: 30_000, timeoutMs: 20_000, idleMs: 30_000 },
+      pictures: { parallel: 2, endDelayMs: 30_000, timeoutMs: 60_000, idleMs: 30_000 },
       spool: {
         triesBefore: 4,
         retryDelayMs: 5000,
