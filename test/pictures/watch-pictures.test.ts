@@ -43,14 +43,14 @@ class PlayedWatch implements AsyncDisposable {
     await promise.finally(() => this.waits.delete(look));
   }
 
-  /** It watches by now: another picture is told. */
-  async begun(): Promise<void> {
+  /** It watches the folder by now: pictures in it are told. */
+  async begun(folder = "testresults"): Promise<void> {
     for (let count = 0; this.seen.length === 0; count++) {
-      await this.pool.write({ [`testresults/begun-${count}.png`]: "" });
+      await this.pool.write({ [`${folder}/begun-${count}.png`]: "" });
       await Bun.sleep(10);
     }
-    await this.pool.write({ "testresults/begun.png": "" });
-    await this.until("testresults/begun.png");
+    await this.pool.write({ [`${folder}/begun.png`]: "" });
+    await this.until(`${folder}/begun.png`);
     this.seen.splice(0);
   }
 
@@ -93,6 +93,7 @@ test("what is there is told", async () => {
 test("what is there of an older job is not told", async () => {
   await using watch = await PlayedWatch.of(there, { isNewJob: false });
   await watch.begun();
+  await watch.begun("testresults/.thumbs");
   await watch.pool.write({ "testresults/.thumbs/b.png": "b" });
   await watch.until("testresults/.thumbs/b.png");
   expect(watch.seen).toEqual(["testresults/.thumbs/b.png"]);
