@@ -1,9 +1,12 @@
 // What a fake web UI has been told and given of a job, in a form that tests compare.
-
+import { lastLogs } from "../../src/results/job-log-names.ts";
 import { type FakeJob, type FakeWebUi, fieldOf, fileNameOf, type RecordedRequest } from "./fake-web-ui.ts";
 import { isObject } from "./fake-web-ui-jobs.ts";
 
-/** Sorted names; those that came twice stand there twice. */
+/**
+ * Sorted names; those that came twice stand there twice, but for the job's own logs, which go up again when lines have come
+ * since.
+ */
 export interface Uploaded {
   readonly logs: readonly string[];
   readonly assets: readonly string[];
@@ -38,7 +41,8 @@ export function uploadedOf(ui: FakeWebUi, job: FakeJob): Uploaded {
       .filter((request) => stepOf(request) === step)
       .map((request) => fileNameOf(request) ?? "")
       .sort();
-  return { logs: named("log"), assets: named("asset"), pictures: named("picture") };
+  const logs = named("log").filter((name, at, all) => !lastLogs.includes(name) || all.indexOf(name) === at);
+  return { logs, assets: named("asset"), pictures: named("picture") };
 }
 
 /** Types of the messages about a job that are answers to its offer. */
