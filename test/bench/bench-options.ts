@@ -13,6 +13,9 @@ export interface BenchCommand {
 }
 
 const maxRounds = 100;
+const picturesHelp = `
+The pictures are made once and kept. With a folder in OPENQA_WORKER_BENCH_PICTURES that has the folders desktop
+and textmode those in there are measured as well.`;
 
 /**
  * `known`: names of all parts, in the order in which they run. Throws `UsageError`, or commander's own error once it has
@@ -27,6 +30,7 @@ export function parseBenchCommand(argv: readonly string[], known: readonly strin
     .option("--svg <file>", "draw the ratios there: of all parts in --json FILE, else of those measured now")
     .option("--list", "only print the parts and how long they take", false)
     .option("--redraw", "measure nothing: print and draw what is in --json FILE", false)
+    .addHelpText("after", picturesHelp)
     .exitOverride();
   command.parse(argv, { from: "user" });
   const options = command.opts<

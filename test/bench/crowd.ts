@@ -3,7 +3,8 @@
 import { until } from "../e2e/until.ts";
 import { type FakeJob, type FakeWebUi, startFakeWebUi } from "../support/fake-web-ui.ts";
 import { plainJob, startWorker, type TemporaryWorker } from "../support/temporary-worker.ts";
-import { cpuMs, pssMb, sumPssMb } from "./process-figures.ts";
+import { type Lag, lastLag } from "./logged-lag.ts";
+import { cpuMs, peakUntil, pssMb, sumPssMb } from "./process-figures.ts";
 
 /** The jobs' own ends are spread evenly over so many seconds. */
 export const endsWithinS = 8;
@@ -20,19 +21,11 @@ export interface Crowd {
   readonly sideMb: number;
   /** From the first `set_done` to the last. */
   readonly doneSpanS: number;
-  readonly lag: Lag | undefined;
-}
-
-/** How late the worker's event loop was while it had jobs, as it says itself; in milliseconds. */
-export interface Lag {
-  readonly median: number;
-  readonly p99: number;
-  readonly max: number;
+  /** While it had jobs. */
+  readonly lag: Lag;
 }
 
 const limitMs = 300_000;
-/** Between looks at memory. */
-const lookMs = 200;
 /** Between offers: what the start of isotovideo costs is not what is looked at. */
 const offerMs = 100;
 /** From the last offer to the first end: for the last one to start, and for memory to be read. */
@@ -61,7 +54,7 @@ export async function runCrowd(slots: number): Promise<Crowd> {
     const registeredS = (performance.now() - startedMs) / 1000;
     const before = await cpuMs(worker.pid);
     const run = runJobs(ui, workerIds, worker);
-    const peakMb = await peakUntil(run, worker.pid);
+    const peakMb = await peakUntil(run, () => pssMb(worker.pid));
     const { jobs, sideMb } = await run;
     const after = await cpuMs(worker.pid);
     checkNothingLost(ui, jobs);
@@ -105,21 +98,6 @@ async function runJobs(
   return { jobs, sideMb };
 }
 
-/** Resolves with the most memory that a process has had until then. */
-async function peakUntil(end: Promise<unknown>, pid: number): Promise<number> {
-  let isOver = false;
-  const over = end.finally(() => {
-    isOver = true;
-  });
-  let peakMb = 0;
-  while (!isOver) {
-    peakMb = Math.max(peakMb, await pssMb(pid));
-    await Promise.race([over, Bun.sleep(lookMs)]);
-  }
-  await over;
-  return peakMb;
-}
-
 /** Throws when the machine is too slow for all jobs to run at the same time. */
 async function sideWhileRunning(jobs: readonly FakeJob[], worker: TemporaryWorker): Promise<number> {
   const isTooLate = () => jobs.some(({ state }) => state === "done");
@@ -156,13 +134,10 @@ function doneSpan(ui: FakeWebUi): number {
   return (Math.max(...ends) - Math.min(...ends)) / 1000;
 }
 
-/** What it logs when it ends. Undefined for an executable that does not look at its event loop. */
-async function lagAtEnd(worker: TemporaryWorker): Promise<Lag | undefined> {
+async function lagAtEnd(worker: TemporaryWorker): Promise<Lag> {
   worker.kill("SIGTERM");
   await worker.exit();
-  const lines = [
-    ...worker.log.matchAll(/Event loop: late by (\S+) ms \(median\), (\S+) ms \(p99\), (\S+) ms \(max\)/g),
-  ];
-  const [, median, p99, max] = lines.at(-1) ?? [];
-  return max === undefined ? undefined : { median: Number(median), p99: Number(p99), max: Number(max) };
+  const lag = lastLag(worker.log);
+  if (lag === undefined) throw new Error("the worker has not logged how late its event loop was");
+  return lag;
 }

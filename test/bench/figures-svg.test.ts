@@ -24,11 +24,11 @@ function bars(svg: string): { x: number; width: number; fill: string }[] {
 
 /** Where the line of a ratio of 1 is. */
 function stockLine(svg: string): number {
-  return Number(/<text x="([\d.]+)"[^>]*>stock<\/text>/.exec(svg)?.[1]);
+  return Number(/<text x="([\d.]+)"[^>]*>1<\/text>/.exec(svg)?.[1]);
 }
 
 describe("the chart of ratios", () => {
-  test("has bars that begin at the stock worker's line, on a logarithmic scale", () => {
+  test("has bars that begin at the line of 1, on a logarithmic scale", () => {
     const svg = figuresSvg(figuresOf(compared(0.1), compared(0.01), compared(10)));
     const [tenth, hundredth, tenfold] = bars(svg);
     const line = stockLine(svg);
@@ -58,6 +58,15 @@ describe("the chart of ratios", () => {
   test("says what is compared when that is not the stock worker", () => {
     const svg = figuresSvg(figuresOf({ name: "CPU", unit: "s", sides: { optipng: [4], ours: [1] } }));
     expect(svg).toContain(">CPU (to optipng)<");
+  });
+
+  test("has room for long names", () => {
+    const name = "bytes after / before, desktop (given, 24)";
+    const svg = figuresSvg(figuresOf({ name, unit: "ratio", sides: { optipng: [4], ours: [1] } }));
+    const [, end, label = ""] =
+      /<text x="(\d+)" y="\d+" text-anchor="end">([^<]+ \(to optipng\))</.exec(svg) ?? [];
+    // Of a letter of this size.
+    expect(label.length * 6.2).toBeLessThan(Number(end));
   });
 
   test("leaves out what is compared with nothing, and parts that have nothing else", () => {

@@ -7,9 +7,9 @@ import { mainRatio, type Ratio } from "./statistics.ts";
 
 export const colours = { text: "#6e7781", good: "#2f7fd8", worse: "#c4662a", aim: "#8250df" };
 
-const width = 860;
-const left = 330;
-const right = 640;
+const width = 900;
+const left = 370;
+const right = 680;
 const rowHeight = 22;
 const barHeight = 12;
 const top = 58;
@@ -31,7 +31,7 @@ export function figuresSvg(figures: Figures): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 34}" width="${width}" height="${bottom + 34}" role="img" aria-label="${label}" font-family="system-ui, sans-serif" font-size="12" fill="${colours.text}">
 <title>${label}</title>
 <text x="10" y="20" font-size="15" font-weight="600">${label}</text>
-<text x="10" y="38">Medians; less is better, stock = 1; logarithmic. The mark on a line is the aim.</text>
+<text x="10" y="38">Medians; less is better; 1 is the stock worker, or what is named; logarithmic. The mark on a line is the aim.</text>
 ${scale.ticks.map((tick) => grid(tick, scale.x(tick), bottom)).join("\n")}
 ${rows.map((row) => rowSvg(row, scale)).join("\n")}
 </svg>
@@ -72,9 +72,8 @@ function scaleFor(all: readonly Ratio[]): Scale {
 }
 
 function grid(tick: number, x: number, bottom: number): string {
-  const isStock = tick === 1;
-  const text = isStock ? "stock" : String(Number(tick.toPrecision(1)));
-  return `<line x1="${x}" y1="${top - 6}" x2="${x}" y2="${bottom}" stroke="${colours.text}" stroke-opacity="${isStock ? 1 : 0.3}"/><text x="${x}" y="${bottom + 16}" text-anchor="middle">${text}</text>`;
+  const text = String(Number(tick.toPrecision(1)));
+  return `<line x1="${x}" y1="${top - 6}" x2="${x}" y2="${bottom}" stroke="${colours.text}" stroke-opacity="${tick === 1 ? 1 : 0.3}"/><text x="${x}" y="${bottom + 16}" text-anchor="middle">${text}</text>`;
 }
 
 /** The bar begins at 1: the longer it is to the left, the better. */

@@ -1,12 +1,15 @@
 // What a worker side takes of the machine while it works: the worker's processes, those of its own cache service included.
+import { readlink } from "node:fs/promises";
+import { basename } from "node:path";
 import { type Process, processesOf } from "../e2e/processes.ts";
 import type { OpenqaServer } from "../e2e/server.ts";
 import { until } from "../e2e/until.ts";
 import type { Worker } from "../e2e/workers.ts";
-import { cpuMs, sumPssMb } from "./process-figures.ts";
+import { cpuMs, peakUntil, sumPssMb } from "./process-figures.ts";
 import { isotovideoCpuMs } from "./timing.ts";
 
-const lookMs = 200;
+/** What a worker still does after a job belongs to it. */
+const settleMs = 1000;
 const tidyLimitMs = 10_000;
 
 /**
@@ -19,6 +22,7 @@ export async function sideCpuMs(server: OpenqaServer, worker: Worker): Promise<n
     tidyLimitMs,
     async () => (await jobProcesses(worker)).length === 0,
   );
+  await Bun.sleep(settleMs);
   const roots = [...worker.pids, ...(worker.service?.daemons ?? []).map(({ pid }) => pid)];
   const pids = [...roots, ...descendants(roots, await processesOf(server.mark))];
   const times = await Promise.all(pids.map(cpuMs));
@@ -44,29 +48,22 @@ function descendants(pids: readonly number[], all: readonly Process[]): number[]
   return children.length === 0 ? [] : [...children, ...descendants(children, all)];
 }
 
-/** The most memory (PSS in MB) that processes of the worker's own program had together while something went on. */
+/** The most memory (PSS in MB) that `workerPids` had together while something went on. */
 export async function peakMbUntil(ended: Promise<unknown>, worker: Worker): Promise<number> {
-  let isOver = false;
-  const over = ended.finally(() => {
-    isOver = true;
-  });
-  let peakMb = 0;
-  while (!isOver) {
-    peakMb = Math.max(peakMb, await sumPssMb((await workerProcesses(worker)).map(({ pid }) => pid)));
-    await Promise.race([over, Bun.sleep(lookMs)]);
-  }
-  await over;
-  return peakMb;
+  return await peakUntil(ended, async () => sumPssMb(await workerPids(worker)));
 }
 
-/** Of a side: the worker, its supervisors, its forks; not isotovideo and what belongs to it. */
-async function workerProcesses(worker: Worker): Promise<Process[]> {
-  const all = await worker.processes();
-  const programs = all.filter(({ pid }) => worker.pids.includes(pid)).map(programOf);
-  return all.filter((one) => programs.includes(programOf(one)));
+/** The worker, its supervisors, its picture process, its forks; not isotovideo and what belongs to it. */
+export async function workerPids(worker: Worker): Promise<number[]> {
+  const all = await Promise.all(
+    (await worker.processes()).map(async (one) => ({ pid: one.pid, program: await programOf(one) })),
+  );
+  const own = all.filter(({ pid }) => worker.pids.includes(pid)).map(({ program }) => program);
+  return all.filter(({ program }) => own.includes(program)).map(({ pid }) => pid);
 }
 
-/** A Perl script is named after its interpreter. */
-function programOf({ commandLine }: Process): string | undefined {
-  return /^(\S*perl )?\S+/.exec(commandLine)?.[0];
+/** The file that runs. isotovideo and the stock worker are both Perl: there the whole command line, which forks keep. */
+async function programOf({ pid, commandLine }: Process): Promise<string> {
+  const path = await readlink(`/proc/${pid}/exe`).catch(() => "");
+  return basename(path) === "perl" ? commandLine : path;
 }

@@ -1,7 +1,7 @@
 // When the steps of a job happen, seen from outside and in the same way for every worker: the websocket is looked at
 // on its way, isotovideo is wrapped, answers are in nginx's log.
 import { chmod, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { freePorts } from "../e2e/ports.ts";
 import type { OpenqaServer } from "../e2e/server.ts";
 import type { Worker } from "../e2e/workers.ts";
@@ -90,19 +90,19 @@ interface Connection {
 }
 
 /**
- * Value for the job setting ISOTOVIDEO: isotovideo, which notes beside its pool directory when it starts and ends, and
- * what CPU it took.
+ * Value for the job setting ISOTOVIDEO: isotovideo, or a Perl script in its place, which notes beside its pool directory
+ * when it starts and ends, and what CPU it took.
  */
-export async function installWrapper(server: OpenqaServer): Promise<string> {
-  const path = join(server.folder, "isotovideo-timed");
-  const script = `#!/bin/bash
+export async function installWrapper(server: OpenqaServer, script = "/usr/bin/isotovideo"): Promise<string> {
+  const path = join(server.folder, `${basename(script)}-timed`);
+  const wrapper = `#!/bin/bash
 start=$EPOCHREALTIME
-perl /usr/bin/isotovideo -d
+perl ${script} -d
 code=$?
 { echo "$start $EPOCHREALTIME"; times; } >>"$PWD/../isotovideo-\${PWD##*/}"
 exit $code
 `;
-  await writeFile(path, script);
+  await writeFile(path, wrapper);
   await chmod(path, 0o755);
   return path;
 }

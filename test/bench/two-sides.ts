@@ -1,7 +1,8 @@
 // The stock worker and ours beside each other on one server, doing the same in turn.
-import { jobState, postJob, waitForEnd } from "../e2e/jobs.ts";
+import { postJob, waitForEnd } from "../e2e/jobs.ts";
 import type { OpenqaServer } from "../e2e/server.ts";
 import { startOurWorker, startStockWorker, type Worker, type WorkerOptions } from "../e2e/workers.ts";
+import { expectPassed } from "./job-answer.ts";
 
 /** In the order in which they take turns; also the worker classes. */
 export const sideNames = ["stock", "ours"] as const;
@@ -74,6 +75,5 @@ export async function passJobs(
 
 async function waitForPass(server: OpenqaServer, id: number): Promise<void> {
   await waitForEnd(server, id);
-  const { result, reason } = await jobState(server, id);
-  if (result !== "passed") throw new Error(`job ${id} is ${result}, not passed: ${reason}`);
+  await expectPassed(server, id);
 }

@@ -1,14 +1,15 @@
 // A running job with its VM is cancelled from the web UI: until no process of the job is left, and until the web UI has
 // its end.
-import { readFile } from "node:fs/promises";
 import { installDistribution, jobSettings, jobState, postJob, waitUntilRuns } from "../../e2e/jobs.ts";
 import type { Process } from "../../e2e/processes.ts";
-import { type OpenqaServer, startServer } from "../../e2e/server.ts";
+import type { OpenqaServer } from "../../e2e/server.ts";
 import { untilQemuRuns, type Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
 import { whenDone } from "../job-answer.ts";
+import { isAlive } from "../process-figures.ts";
 import { jobProcesses } from "../side-use.ts";
 import { each, inTurn, type SideName, withBothWorkers } from "../two-sides.ts";
+import { withServer } from "../with-server.ts";
 
 /** Longer than it takes to cancel the job. */
 const jobSeconds = "300";
@@ -19,14 +20,7 @@ export const part: BenchPart = {
   name: "cancel",
   title: "A running job with QEMU is cancelled",
   minutes: 3,
-  async measure(options) {
-    const server = await startServer();
-    try {
-      return await measure(server, options);
-    } finally {
-      await server.stop();
-    }
-  },
+  measure: (options) => withServer((server) => measure(server, options)),
 };
 
 async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Promise<Measurement[]> {
@@ -46,7 +40,8 @@ async function measure(server: OpenqaServer, { rounds, note }: BenchOptions): Pr
       unit: "s",
       sides: each(found, ({ goneSeconds }) => goneSeconds),
       remark:
-        "our supervisor included, which lets isotovideo finish its video; the stock worker ends all at once",
+        "our supervisor included, which lets isotovideo finish its video; the stock worker ends all at once. " +
+        "Not included: our picture process, which serves all slots and stays for a while.",
     },
     { name: "the web UI has its end", unit: "s", sides: each(found, ({ doneSeconds }) => doneSeconds) },
   ];
@@ -77,6 +72,7 @@ async function whenGone(worker: Worker, running: readonly Process[]): Promise<nu
   const limit = Date.now() + limitMs;
   let left = running;
   for (;;) {
+    // Cheaper than a look at all processes.
     while ((await Promise.all(left.map(isAlive))).includes(true)) {
       if (Date.now() > limit) throw new Error(`left: ${left.map((one) => one.commandLine).join("; ")}`);
       await Bun.sleep(lookMs);
@@ -85,12 +81,4 @@ async function whenGone(worker: Worker, running: readonly Process[]): Promise<nu
     left = await jobProcesses(worker);
     if (left.length === 0) return goneMs;
   }
-}
-
-/** Cheaper than a look at all processes. */
-async function isAlive({ pid, startTime }: Process): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-  // Fields from the third on: the second one, the name, may hold blanks and brackets (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[19]) === startTime && fields[0] !== "Z";
 }

@@ -10,8 +10,6 @@ import { withServer } from "../with-server.ts";
 
 /** The kernel counts in steps of 10 ms: a sample is the mean of so many jobs. */
 const jobsPerSample = 5;
-/** What a worker still does after a job belongs to it. */
-const settleMs = 1000;
 
 export const part: BenchPart = {
   name: "cpu",
@@ -54,6 +52,5 @@ async function cpuMsPerJob(
 ): Promise<number> {
   const before = await sideCpuMs(server, worker);
   await run();
-  await Bun.sleep(settleMs);
   return ((await sideCpuMs(server, worker)) - before) / jobs;
 }

@@ -1,6 +1,5 @@
 // Memory of a worker side: PSS of all its processes but isotovideo's, at rest with 1, 4 and 16 slots, before and after a
 // job, and with a job in each slot; stock worker (a process per slot) and ours.
-import { readlink } from "node:fs/promises";
 import {
   installDistribution,
   jobSettings,
@@ -13,6 +12,7 @@ import type { OpenqaServer } from "../../e2e/server.ts";
 import { startOurWorker, startStockWorker, type Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
 import { sumPssMb } from "../process-figures.ts";
+import { workerPids } from "../side-use.ts";
 import { type PerSide, passJob, type SideName } from "../two-sides.ts";
 import { withServer } from "../with-server.ts";
 
@@ -66,7 +66,9 @@ function measurementsOf({ stock, ours }: PerSide<Memory>, slots: number): Measur
       unit: "MB",
       sides: { stock: stock[when], ours: ours[when] },
       ...(ratio !== undefined && { aim: { ratio, to: "stock" } }),
-      ...(when === "busy" && { remark: `ours: ${ours.supervisors} supervisors included` }),
+      ...(when === "busy" && {
+        remark: `ours: ${ours.supervisors} supervisors included; the jobs make no pictures (part screenshots does)`,
+      }),
     };
   });
 }
@@ -106,7 +108,7 @@ async function measureBusy(
   for (const _ of worker.instances) jobs.push(await postJob(server, settings));
   await Promise.all(jobs.map((id) => waitUntilRuns(server, id, "rest")));
   const busy = await readings(worker, rounds);
-  const supervisors = (await ownPids(worker)).length - worker.pids.length;
+  const supervisors = (await workerPids(worker)).length - worker.pids.length;
   const states = await Promise.all(jobs.map((id) => jobState(server, id)));
   if (states.some(({ state }) => state !== "running"))
     throw new Error(`not all jobs of ${workerClass} ran for as long as memory was read`);
@@ -116,30 +118,10 @@ async function measureBusy(
 }
 
 async function readings(worker: Worker, count: number): Promise<number[]> {
-  const found = [await sumPssMb(await ownPids(worker))];
+  const found = [await sumPssMb(await workerPids(worker))];
   while (found.length < count) {
     await Bun.sleep(betweenReadingsMs);
-    found.push(await sumPssMb(await ownPids(worker)));
+    found.push(await sumPssMb(await workerPids(worker)));
   }
   return found;
-}
-
-/** What runs the same program as the worker or was there while it was idle; all else is a job's. */
-async function ownPids(worker: Worker): Promise<number[]> {
-  const ofJobs = new Set((await worker.jobProcesses()).map(({ pid }) => pid));
-  const programs = await Promise.all(worker.pids.map(programOf));
-  const all = (await worker.processes()).map(({ pid }) => pid);
-  const areOwn = await Promise.all(
-    all.map(async (pid) => {
-      if (!ofJobs.has(pid)) return true;
-      const program = await programOf(pid);
-      // isotovideo and the stock worker are both Perl.
-      return program !== undefined && programs.includes(program) && !program.includes("perl");
-    }),
-  );
-  return all.filter((_, index) => areOwn[index]);
-}
-
-function programOf(pid: number): Promise<string | undefined> {
-  return readlink(`/proc/${pid}/exe`).catch(() => undefined);
 }

@@ -2,9 +2,9 @@
 // for a job without a VM and without a cache; and how much of that the server's own answers take.
 import { installDistribution, jobSettings } from "../../e2e/jobs.ts";
 import type { OpenqaServer } from "../../e2e/server.ts";
-import { until } from "../../e2e/until.ts";
 import type { Worker } from "../../e2e/workers.ts";
 import type { BenchOptions, BenchPart, Measurement } from "../bench-part.ts";
+import { whenDone } from "../job-answer.ts";
 import { median } from "../statistics.ts";
 import {
   covered,
@@ -33,7 +33,7 @@ const logLimitMs = 10_000;
 export const part: BenchPart = {
   name: "overhead",
   title: "Overhead of a job that does next to nothing, without a cache",
-  minutes: 1.5,
+  minutes: 1,
   measure: (options) => withTappedServer((server, tap) => measure(server, tap, options)),
 };
 
@@ -65,12 +65,10 @@ async function overheadOf(
 ): Promise<Overhead> {
   const ran = await isotovideoSpan(worker);
   // The job is done a moment before that is answered, and logged.
-  const answered = await until(`set_done of job ${job} is answered`, logLimitMs, async () =>
-    (await requestsOf(server, job)).find(({ isLast }) => isLast),
-  );
+  const doneMs = await whenDone(server, job, logLimitMs);
   const requests = await requestsOf(server, job);
   const before = { from: tap.grabTime(job), to: ran.from };
-  const after = { from: ran.to, to: answered.to };
+  const after = { from: ran.to, to: doneMs };
   return {
     before: before.to - before.from,
     after: after.to - after.from,

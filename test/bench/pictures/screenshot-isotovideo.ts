@@ -1,11 +1,12 @@
 // Installs what stands in for isotovideo in jobs with many screenshots, and its pictures, on a server.
-import { chmod, cp, writeFile } from "node:fs/promises";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { jobSettings } from "../../e2e/jobs.ts";
 import { makeFolders } from "../../e2e/processes.ts";
 import type { OpenqaServer } from "../../e2e/server.ts";
 import { workerUser } from "../../e2e/users.ts";
+import { installWrapper } from "../timing.ts";
 import type { PictureKind, PictureSet } from "./picture-set.ts";
 
 const script = fileURLToPath(new URL("isotovideo-screenshots", import.meta.url));
@@ -35,10 +36,7 @@ export class ScreenshotIsotovideo {
       for (const name of names) await cp(join(folder, name), join(sources[kind], `${origin}-${name}`));
     const copy = join(server.folder, "isotovideo-screenshots");
     await cp(script, copy);
-    const command = join(server.folder, "isotovideo-screenshots-timed");
-    await writeFile(command, timed(copy));
-    await chmod(command, 0o755);
-    return new ScreenshotIsotovideo(server, command, sources);
+    return new ScreenshotIsotovideo(server, await installWrapper(server, copy), sources);
   }
 
   settings(workerClass: string, job: ScreenshotJob): Record<string, string> {
@@ -58,15 +56,4 @@ export class ScreenshotIsotovideo {
   keptFolder(job: number): string {
     return join(this.server.folder, "kept", String(job).padStart(8, "0"));
   }
-}
-
-/** Notes what `installWrapper` (timing.ts) notes. */
-function timed(path: string): string {
-  return `#!/bin/bash
-start=$EPOCHREALTIME
-perl ${path}
-code=$?
-{ echo "$start $EPOCHREALTIME"; times; } >>"$PWD/../isotovideo-\${PWD##*/}"
-exit $code
-`;
 }
