@@ -31,7 +31,7 @@ interface Upload {
 export const part: BenchPart = {
   name: "upload",
   title: `Upload of an asset of 1 GiB in chunks (at most ${maxRounds} rounds)`,
-  minutes: 8,
+  minutes: 7,
   measure: (options) => withServer((server) => measure(server, options)),
 };
 
