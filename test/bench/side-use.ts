@@ -30,17 +30,11 @@ export async function sideCpuMs(server: OpenqaServer, worker: Worker): Promise<n
   return all - (await isotovideoCpuMs(worker));
 }
 
-/**
- * What belongs to a job: not what the worker has forked to upload, nor the picture process, which serves all slots and
- * stays for a while.
- */
+/** What belongs to a job: not what the worker has forked to upload. */
 export async function jobProcesses(worker: Worker): Promise<Process[]> {
   const beyondIdle = await worker.jobProcesses();
   const own = (await worker.processes()).filter(({ pid }) => worker.pids.includes(pid));
-  return beyondIdle.filter(
-    ({ commandLine }) =>
-      !commandLine.endsWith("__pictures") && own.every((one) => one.commandLine !== commandLine),
-  );
+  return beyondIdle.filter(({ commandLine }) => own.every((one) => one.commandLine !== commandLine));
 }
 
 function descendants(pids: readonly number[], all: readonly Process[]): number[] {

@@ -53,11 +53,13 @@ export class Worker {
     this.idle = await this.processes();
   }
 
-  /** What runs beyond the idle worker: of a job, or left over by one. */
+  /** What runs beyond the idle worker and its picture process, which stays a while: of a job, or left over by one. */
   async jobProcesses(): Promise<Process[]> {
     const isIdle = (one: Process) =>
       this.idle.some((other) => other.pid === one.pid && other.startTime === one.startTime);
-    return (await this.processes()).filter((one) => !isIdle(one));
+    const isOfPictures = ({ parentPid, commandLine }: Process) =>
+      this.pids.includes(parentPid) && commandLine.endsWith(" __pictures");
+    return (await this.processes()).filter((one) => !isIdle(one) && !isOfPictures(one));
   }
 
   /** Signals and waits for the end. Resolves with the exit code (of the first one, should there be several). */

@@ -75,7 +75,7 @@ test(
   "the log says of each job how late the event loop was, and at the end of all of them",
   async () => {
     const { ui, worker } = await openHost({ flags: ["--verbose"] });
-    await finishesNextJob(ui);
+    await finishesNextJob(ui, undefined, { ...plainJob, FAKE_SECONDS: "0.5" });
     const late = "Event loop: late by [0-9.]+ ms \\(median\\), [0-9.]+ ms \\(p99\\), [0-9.]+ ms \\(max\\)";
     await worker.awaitLog(new RegExp(`\\[debug\\].*${late}`));
     worker.kill("SIGTERM");
