@@ -1,6 +1,6 @@
 // The executable for arm64, built on this machine and run by qemu.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -51,7 +51,12 @@ test(
       pool,
     });
     expect(answer.outcome).toBe("smaller");
-    const pixels = (file: string) => sharp(file).toColourspace("srgb").removeAlpha().raw().toBuffer();
+    const pixels = async (file: string) =>
+      await sharp(await readFile(file))
+        .toColourspace("srgb")
+        .removeAlpha()
+        .raw()
+        .toBuffer();
     expect(await pixels(copyFile)).toEqual(await pixels(pictureFile));
     expect(maps).toContain(`${folder}/.cache/openqa-worker/sharp-linux-arm64-`);
   },
