@@ -12,6 +12,12 @@ const fakeIsotovideo = join(import.meta.dir, "../support/fake-isotovideo");
 export const nasty = { FAKE_NASTY: "1", FAKE_SECONDS: "60" };
 export const nastyAndQuick = { FAKE_NASTY: "1", FAKE_SECONDS: "0.3", FAKE_EXIT: "4" };
 
+interface StartOptions {
+  readonly graceMs?: number;
+  readonly context?: Context;
+  readonly supervisorCommand?: readonly string[];
+}
+
 export class Pool {
   readonly logged: LogEntry[] = [];
   private readonly abort = new AbortController();
@@ -34,7 +40,7 @@ export class Pool {
   }
 
   /** Runs a shell script in place of isotovideo. */
-  async start(script: string, options: { graceMs?: number; context?: Context } = {}): Promise<IsotovideoRun> {
+  async start(script: string, options: StartOptions = {}): Promise<IsotovideoRun> {
     return await this.startCommand(["/bin/sh", "-c", script], options);
   }
 
@@ -48,11 +54,11 @@ export class Pool {
 
   async startCommand(
     command: readonly string[],
-    { graceMs = 30_000, context = this.context }: { graceMs?: number; context?: Context } = {},
+    { graceMs = 30_000, context = this.context, ...more }: StartOptions = {},
   ): Promise<IsotovideoRun> {
     const environment = { PATH: process.env["PATH"] ?? "", BUN_SOMETHING: "1", FOR_THE_JOB: "2" };
     const start = { poolDirectory: this.folder, jobId: 12, logFile: this.path("autoinst-log.txt") };
-    return await startIsotovideo({ ...start, command, environment, graceMs }, context);
+    return await startIsotovideo({ ...start, command, environment, graceMs, ...more }, context);
   }
 
   path(name: string): string {

@@ -74,7 +74,10 @@ describe("isotovideo", () => {
   test("is not started, and nothing is left, when the job is stopped meanwhile", async () => {
     const stop = new AbortController();
     const reason = new Error("cancelled");
-    const start = pool.start("sleep 60", { context: { ...pool.context, signal: stop.signal } });
+    // One that never says that it has started isotovideo.
+    const supervisorCommand = ["/bin/sh", "-c", "exec sleep 60"];
+    const context = { ...pool.context, signal: stop.signal };
+    const start = pool.start("true", { context, supervisorCommand });
     await until("the supervisor is there", async () => (await pool.alive()).at(0));
     stop.abort(reason);
     expect(await start.catch((thrown) => thrown)).toBe(reason);
