@@ -2,6 +2,10 @@
 // request and misbehave on it (reset, trickle, cut), and can close the door altogether.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
+/** Not among those that clients get: one of them could have it while the door is closed. */
+const doorPorts = { first: 10_000, count: 10_000 };
+const maxTries = 50;
+
 export class Door {
   private listener: Server | undefined;
   private readonly clients = new Map<Socket, Socket>();
@@ -14,14 +18,23 @@ export class Door {
 
   /** Listens on a free port, later again on the same one. */
   async open(): Promise<void> {
+    for (let tries = 1; this.port === 0; tries++) {
+      const port = doorPorts.first + Math.floor(Math.random() * doorPorts.count);
+      await this.listen(port).catch((error) => {
+        if (error.code !== "EADDRINUSE" || tries === maxTries) throw error;
+      });
+      if (this.listener) this.port = port;
+    }
+    if (!this.listener) await this.listen(this.port);
+  }
+
+  private async listen(port: number): Promise<void> {
     const listener = createServer({ noDelay: true }, (client) => this.forward(client));
-    this.listener = listener;
     await new Promise<void>((resolve, reject) => {
       listener.once("error", reject);
-      listener.listen(this.port, "127.0.0.1", resolve);
+      listener.listen(port, "127.0.0.1", resolve);
     });
-    const address = listener.address();
-    if (address !== null && typeof address === "object") this.port = address.port;
+    this.listener = listener;
   }
 
   /** Refuses new connections and resets those there are. */
