@@ -2,9 +2,9 @@
 // request and misbehave on it (reset, trickle, cut), and can close the door altogether.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** Not among those that clients get: one of them could have it while the door is closed. */
-const doorPorts = { first: 10_000, count: 10_000 };
-const maxTries = 50;
+/** For others to let go of the port: a client, or a process that is just being forked, may have it. */
+const reopenLimitMs = 10_000;
+const reopenRetryMs = 20;
 
 export class Door {
   private listener: Server | undefined;
@@ -18,23 +18,25 @@ export class Door {
 
   /** Listens on a free port, later again on the same one. */
   async open(): Promise<void> {
-    for (let tries = 1; this.port === 0; tries++) {
-      const port = doorPorts.first + Math.floor(Math.random() * doorPorts.count);
-      await this.listen(port).catch((error) => {
-        if (error.code !== "EADDRINUSE" || tries === maxTries) throw error;
-      });
-      if (this.listener) this.port = port;
-    }
-    if (!this.listener) await this.listen(this.port);
+    const deadline = performance.now() + reopenLimitMs;
+    const listenAgain = async (error: NodeJS.ErrnoException): Promise<Server> => {
+      if (error.code !== "EADDRINUSE" || performance.now() > deadline) throw error;
+      await Bun.sleep(reopenRetryMs);
+      return await this.listen().catch(listenAgain);
+    };
+    const listener = await this.listen().catch(listenAgain);
+    this.listener = listener;
+    const address = listener.address();
+    if (address !== null && typeof address === "object") this.port = address.port;
   }
 
-  private async listen(port: number): Promise<void> {
+  private async listen(): Promise<Server> {
     const listener = createServer({ noDelay: true }, (client) => this.forward(client));
     await new Promise<void>((resolve, reject) => {
       listener.once("error", reject);
-      listener.listen(port, "127.0.0.1", resolve);
+      listener.listen(this.port, "127.0.0.1", resolve);
     });
-    this.listener = listener;
+    return listener;
   }
 
   /** Refuses new connections and resets those there are. */
