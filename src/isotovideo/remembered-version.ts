@@ -15,7 +15,7 @@ const packageFolders = ["/usr/lib/os-autoinst", "/usr/libexec/os-autoinst"];
 const schema = z.object({ files: z.string(), version: z.number().int().positive() });
 
 export interface VersionMemory {
-  /** Of this worker's own files; made when it is missing and the folder that it is in is of this user. */
+  /** Of this worker's own files; made when it is missing, but not by root. */
   readonly directory: string;
   readonly ask?: typeof isotovideoVersion;
 }
@@ -67,9 +67,8 @@ async function recall(directory: string): Promise<z.infer<typeof schema> | undef
 }
 
 async function remember(directory: string, known: z.infer<typeof schema>): Promise<void> {
-  // Not as root in a folder of the worker's user, who could keep nothing there any more.
-  if ((await stat(dirname(directory))).uid === process.geteuid?.())
-    await mkdir(directory, { mode: 0o700 }).catch(unlessThere);
+  // Root, who may be there only to register a slot, would take it from the worker's own user.
+  if (process.geteuid?.() !== 0) await mkdir(directory, { mode: 0o700 }).catch(unlessThere);
   const path = join(directory, fileName);
   const draft = `${path}.${crypto.randomUUID()}`;
   await writeFile(draft, `${JSON.stringify(known)}\n`, { mode: 0o600, flag: "wx" });
